@@ -1,0 +1,1 @@
+//! NSQ as state machines. No I/O, no clock, no threads, no ambient randomness.

@@ -1,0 +1,3 @@
+//! sansq.
+
+fn main() {}

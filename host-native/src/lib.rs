@@ -1,0 +1,1 @@
+//! The NSQ daemons and tools on the sansq core.
