@@ -1,0 +1,410 @@
+//! One queue of messages, a topic's own or a channel's: memory up to a limit, then the log. Owns the order (memory before
+//! what was read from the log before what is unread there), the count of what is where, and every storage operation on its
+//! log. Knows nothing of consumers or fan-out.
+//!
+//! - New messages go to memory only while the log has nothing unread, so a backlog keeps its order.
+//! - What comes back (requeued, timed out) goes to the tail in memory whatever the limit: it was in memory anyway.
+//! - An append with nothing unread before it is *taken*: the messages stay here and are never read back.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use crate::message::Run;
+use crate::name::LogId;
+use crate::storage::{Durability, OpId, StorageCompletion, StorageEffect, StorageError, StorageReply};
+use crate::time::Instant;
+
+use super::ledger::Ledger;
+use super::output::{Event, Outbox};
+
+/// Bytes read from a log at a time.
+const READ_BYTES: u32 = 256 * 1024;
+/// No reading ahead, and no taking of appends, beyond this many body bytes.
+const STAGE_BYTES_MAX: usize = 1024 * 1024;
+/// Finished records are released in batches: this many, or what there is after [`RELEASE_DELAY`].
+const RELEASE_BATCH: u64 = 1024;
+const RELEASE_DELAY: Duration = Duration::from_millis(200);
+const READ_RETRY_DELAY: Duration = Duration::from_secs(1);
+
+/// Who waits for an append: a number the topic gave.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Ticket(pub(crate) u64);
+
+/// What became of an append, for whoever holds the ticket.
+pub(crate) type Settled = (Ticket, Result<(), StorageError>);
+
+/// What a completion brought.
+#[derive(Debug, Default)]
+pub(crate) struct Arrival {
+    /// Messages from the log, with origins; to be staged or deferred.
+    pub(crate) runs: Vec<Run>,
+    /// The append it completed.
+    pub(crate) settled: Option<Settled>,
+}
+
+/// What becomes of an append's messages if it fails.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum OnFailure {
+    /// The publisher is told and still has them.
+    Refuse,
+    /// Nobody else has them: they stay, in memory.
+    Keep,
+}
+
+#[derive(Debug)]
+struct Append {
+    op: OpId,
+    runs: Vec<Run>,
+    count: u64,
+    bytes: usize,
+    taken: bool,
+    ticket: Ticket,
+    on_failure: OnFailure,
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct Queue {
+    memory: VecDeque<Run>,
+    memory_len: usize,
+    log: Option<Log>,
+}
+
+#[derive(Debug)]
+struct Log {
+    id: LogId,
+    /// Completions of earlier operations belong to a deleted log of the same name.
+    opened_by: OpId,
+    opening: bool,
+    /// Records of earlier operations are gone.
+    emptied_by: OpId,
+    staged: VecDeque<Run>,
+    staged_len: usize,
+    staged_bytes: usize,
+    unread: u64,
+    reading: bool,
+    retry_at: Option<Instant>,
+    appends: VecDeque<Append>,
+    ledger: Ledger,
+    release_at: Option<Instant>,
+}
+
+fn messages_in(runs: &[Run]) -> u64 {
+    runs.iter().map(|run| u64::from(run.len())).sum()
+}
+
+fn bytes_in(run: &Run) -> usize {
+    if run.len() == run.batch.len() {
+        return run.batch.body_bytes();
+    }
+    (run.from..run.to).map(|index| run.batch.body_len(index)).sum()
+}
+
+impl Queue {
+    /// A queue that overflows to the log `id`, or drops its overflow if there is none.
+    pub(crate) fn open(id: Option<LogId>, out: &mut Outbox) -> Self {
+        let log = id.map(|id| Log {
+            opened_by: out.store(&id, StorageEffect::Open),
+            opening: true,
+            id,
+            emptied_by: OpId(0),
+            staged: VecDeque::new(),
+            staged_len: 0,
+            staged_bytes: 0,
+            unread: 0,
+            reading: false,
+            retry_at: None,
+            appends: VecDeque::new(),
+            ledger: Ledger::default(),
+            release_at: None,
+        });
+        Self { log, ..Self::default() }
+    }
+
+    pub(crate) fn has_log(&self) -> bool {
+        self.log.is_some()
+    }
+
+    pub(crate) fn is_opening(&self) -> bool {
+        self.log.as_ref().is_some_and(|log| log.opening)
+    }
+
+    /// Messages waiting, in memory and on disk.
+    pub(crate) fn depth(&self) -> u64 {
+        self.memory_len as u64 + self.backend_depth()
+    }
+
+    /// Messages waiting that are on disk (those read ahead included).
+    pub(crate) fn backend_depth(&self) -> u64 {
+        self.log.as_ref().map_or(0, |log| log.unread + log.staged_len as u64)
+    }
+
+    /// Messages that [`take`](Self::take) can give without reading.
+    pub(crate) fn takeable(&self) -> usize {
+        self.memory_len + self.log.as_ref().map_or(0, |log| log.staged_len)
+    }
+
+    /// How many more messages may go to memory now.
+    pub(crate) fn room(&self, capacity: usize) -> usize {
+        match &self.log {
+            Some(log) if log.is_backlogged() => 0,
+            _ => capacity.saturating_sub(self.memory_len),
+        }
+    }
+
+    /// Adds a run at memory's tail; the caller saw to the limit.
+    pub(crate) fn push_memory(&mut self, run: Run) {
+        self.memory_len += run.len() as usize;
+        self.memory.push_back(run);
+    }
+
+    /// Drops memory's tail beyond `capacity`: how many messages that was.
+    pub(crate) fn truncate_memory(&mut self, capacity: usize) -> u64 {
+        let mut dropped = 0;
+        while self.memory_len > capacity {
+            let Some(mut run) = self.memory.pop_back() else { break };
+            let excess = (self.memory_len - capacity).min(run.len() as usize) as u32;
+            self.memory_len -= run.len() as usize;
+            dropped += u64::from(excess);
+            if excess < run.len() {
+                run.to -= excess;
+                self.push_memory(run);
+            }
+        }
+        dropped
+    }
+
+    /// Appends `runs` to the log; `false` if there is none. `ticket` is settled by the completion.
+    pub(crate) fn append(
+        &mut self,
+        runs: Vec<Run>,
+        durability: Durability,
+        ticket: Ticket,
+        on_failure: OnFailure,
+        out: &mut Outbox,
+    ) -> bool {
+        let Some(log) = &mut self.log else { return false };
+        let bytes = runs.iter().map(bytes_in).sum();
+        let taken = log.can_take(bytes);
+        let op = out.store(&log.id, StorageEffect::Append { runs: runs.clone(), durability, taken });
+        let count = messages_in(&runs);
+        log.appends.push_back(Append { op, runs, count, bytes, taken, ticket, on_failure });
+        true
+    }
+
+    /// Adds runs that arrived from the log.
+    pub(crate) fn stage(&mut self, run: Run) {
+        let Some(log) = &mut self.log else { return };
+        log.staged_len += run.len() as usize;
+        log.staged_bytes += bytes_in(&run);
+        log.staged.push_back(run);
+    }
+
+    /// Takes up to `count` messages of one run, stopping after the message that uses up `window` body bytes.
+    pub(crate) fn take(&mut self, count: u32, window: i64) -> Option<Run> {
+        if count == 0 || window <= 0 {
+            return None;
+        }
+        if let Some(run) = take_front(&mut self.memory, count, window) {
+            self.memory_len -= run.len() as usize;
+            return Some(run);
+        }
+        let log = self.log.as_mut()?;
+        let run = take_front(&mut log.staged, count, window)?;
+        log.staged_len -= run.len() as usize;
+        log.staged_bytes -= bytes_in(&run);
+        Some(run)
+    }
+
+    /// Reads on if the log has more and there is place for it. Called while somebody wants messages.
+    pub(crate) fn read_ahead(&mut self, out: &mut Outbox) {
+        let Some(log) = &mut self.log else { return };
+        if log.unread > 0 && !log.reading && log.retry_at.is_none() && log.staged_bytes < STAGE_BYTES_MAX / 2 {
+            log.reading = true;
+            out.store(&log.id, StorageEffect::Read { bytes_max: READ_BYTES });
+        }
+    }
+
+    /// The message that stood at `origin` is done with.
+    pub(crate) fn finish(&mut self, now: Instant, origin: u64, out: &mut Outbox) {
+        if origin == 0 {
+            return;
+        }
+        let Some(log) = &mut self.log else { return };
+        log.ledger.finish(origin);
+        match log.ledger.unreleased() {
+            0 => {}
+            RELEASE_BATCH.. => log.release(out),
+            _ => _ = log.release_at.get_or_insert(now + RELEASE_DELAY),
+        }
+    }
+
+    /// When [`handle_timeout`](Self::handle_timeout) has something to do.
+    pub(crate) fn next_deadline(&self) -> Option<Instant> {
+        let log = self.log.as_ref()?;
+        [log.release_at, log.retry_at].into_iter().flatten().min()
+    }
+
+    pub(crate) fn handle_timeout(&mut self, now: Instant, out: &mut Outbox) {
+        let Some(log) = &mut self.log else { return };
+        if log.release_at.is_some_and(|at| at <= now) {
+            log.release(out);
+        }
+        if log.retry_at.is_some_and(|at| at <= now) {
+            log.retry_at = None;
+        }
+    }
+
+    /// Takes in a completion of one of this queue's operations.
+    pub(crate) fn handle_completion(&mut self, now: Instant, done: StorageCompletion, out: &mut Outbox) -> Arrival {
+        let mut arrival = Arrival::default();
+        let Some(log) = self.log.as_mut().filter(|log| done.op >= log.opened_by) else { return arrival };
+        let current = done.op >= log.emptied_by;
+        let append = match log.appends.front() {
+            Some(append) if append.op == done.op => log.appends.pop_front(),
+            _ => None,
+        };
+        match (append, done.result) {
+            (Some(append), Ok(_)) => {
+                arrival.settled = Some((append.ticket, Ok(())));
+                if current && append.taken {
+                    arrival.runs = append.runs;
+                    log.number(&mut arrival.runs);
+                } else if current {
+                    log.unread += append.count;
+                }
+            }
+            (Some(append), Err(error)) => {
+                out.event(Event::StorageFailed { log: log.id.clone(), action: "append", error: error.clone() });
+                match append.on_failure {
+                    OnFailure::Refuse => arrival.settled = Some((append.ticket, Err(error))),
+                    OnFailure::Keep => {
+                        arrival.settled = Some((append.ticket, Ok(())));
+                        append.runs.into_iter().for_each(|run| self.push_memory(run));
+                    }
+                }
+            }
+            (None, Ok(StorageReply::Opened { unread })) => {
+                log.opening = false;
+                log.unread += unread;
+            }
+            (None, Ok(StorageReply::Records { mut runs, unread })) => {
+                log.reading = false;
+                if current {
+                    log.unread = unread;
+                    log.number(&mut runs);
+                    arrival.runs = runs;
+                }
+            }
+            (None, Ok(StorageReply::Appended | StorageReply::Done)) => {}
+            (None, Err(error)) => {
+                let action = match (log.opening, log.reading) {
+                    (true, _) => "open",
+                    (_, true) => "read",
+                    _ => "clean up",
+                };
+                log.opening = false;
+                if log.reading {
+                    log.reading = false;
+                    log.retry_at = Some(now + READ_RETRY_DELAY);
+                }
+                out.event(Event::StorageFailed { log: log.id.clone(), action, error });
+            }
+        }
+        arrival
+    }
+
+    /// Throws all messages away.
+    pub(crate) fn empty(&mut self, out: &mut Outbox) {
+        self.memory.clear();
+        self.memory_len = 0;
+        if let Some(log) = &mut self.log {
+            log.forget();
+            log.emptied_by = out.store(&log.id, StorageEffect::Empty);
+        }
+    }
+
+    /// Throws the messages and the log away. Whoever waits for an append waits no longer.
+    pub(crate) fn delete(mut self, out: &mut Outbox) -> Vec<Settled> {
+        let Some(log) = &mut self.log else { return Vec::new() };
+        out.store(&log.id, StorageEffect::Delete);
+        log.appends.drain(..).map(|append| (append.ticket, Ok(()))).collect()
+    }
+
+    /// Writes everything that is only in memory, and `others`, to the log and closes it. Messages that were on the log
+    /// before and are written again are released at their old place.
+    pub(crate) fn persist(&mut self, mut others: Vec<Run>, ticket: Ticket, out: &mut Outbox) -> bool {
+        others.extend(self.memory.drain(..));
+        self.memory_len = 0;
+        let Some(log) = &mut self.log else { return false };
+        let origins: Vec<u64> =
+            others.iter().flat_map(|run| (run.from..run.to).map(|index| run.origin_of(index))).collect();
+        let appended = !others.is_empty();
+        if appended {
+            let effect = StorageEffect::Append { runs: others, durability: Durability::Written, taken: false };
+            let op = out.store(&log.id, effect);
+            let append = Append {
+                op,
+                runs: Vec::new(),
+                count: 0,
+                bytes: 0,
+                taken: false,
+                ticket,
+                on_failure: OnFailure::Refuse,
+            };
+            log.appends.push_back(append);
+        }
+        origins.into_iter().for_each(|origin| log.ledger.finish(origin));
+        log.release(out);
+        out.store(&log.id, StorageEffect::Close);
+        appended
+    }
+}
+
+impl Log {
+    fn is_backlogged(&self) -> bool {
+        self.unread > 0 || self.staged_len > 0 || !self.appends.is_empty()
+    }
+
+    fn can_take(&self, bytes: usize) -> bool {
+        let pending: usize = self.appends.iter().map(|append| append.bytes).sum();
+        !self.opening
+            && self.unread == 0
+            && self.appends.iter().all(|append| append.taken)
+            && self.staged_bytes + pending + bytes <= STAGE_BYTES_MAX
+    }
+
+    fn number(&mut self, runs: &mut [Run]) {
+        for run in runs {
+            run.origin = self.ledger.pass(run.len());
+        }
+    }
+
+    fn release(&mut self, out: &mut Outbox) {
+        self.release_at = None;
+        let count = self.ledger.release();
+        if count > 0 {
+            out.store(&self.id, StorageEffect::Release { count });
+        }
+    }
+
+    fn forget(&mut self) {
+        self.staged.clear();
+        (self.staged_len, self.staged_bytes, self.unread) = (0, 0, 0);
+        self.ledger.forget();
+        self.release_at = None;
+    }
+}
+
+fn take_front(runs: &mut VecDeque<Run>, count: u32, window: i64) -> Option<Run> {
+    let front = runs.front_mut()?;
+    let mut fit = count.min(front.len());
+    let mut left = window;
+    for (i, index) in (front.from..front.from + fit).enumerate() {
+        left -= front.batch.body_len(index) as i64;
+        if left <= 0 {
+            fit = i as u32 + 1;
+            break;
+        }
+    }
+    if fit < front.len() { Some(front.split_front(fit)) } else { runs.pop_front() }
+}
