@@ -7,6 +7,7 @@
 
 pub mod config;
 pub mod message;
+pub mod metadata;
 pub mod name;
 pub mod protocol;
 pub mod rng;

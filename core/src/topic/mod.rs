@@ -102,9 +102,10 @@ pub struct Topic {
 }
 
 impl Topic {
-    /// An open topic without channels. `seed` feeds sampling, the only chance in here.
-    pub fn new(name: TopicName, config: Arc<Config>, seed: u64) -> Self {
-        let mut out = Outbox::default();
+    /// An open topic without channels. `seed` feeds sampling, the only chance in here. `generation` tells it from earlier
+    /// topics of the same name, whose storage operations may still be under way: it leads all operation numbers.
+    pub fn new(name: TopicName, config: Arc<Config>, seed: u64, generation: u32) -> Self {
+        let mut out = Outbox::new(generation);
         let log = (!name.is_ephemeral()).then(|| LogId { topic: name.clone(), channel: None });
         Self {
             ids: IdFactory::new(config.node_id),

@@ -51,13 +51,17 @@ pub enum Event {
 }
 
 /// Collects outputs and numbers storage operations.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Outbox {
     outputs: VecDeque<Output>,
     last_op: u64,
 }
 
 impl Outbox {
+    pub(crate) fn new(generation: u32) -> Self {
+        Self { outputs: VecDeque::new(), last_op: u64::from(generation) << 32 }
+    }
+
     pub(crate) fn pop(&mut self) -> Option<Output> {
         self.outputs.pop_front()
     }

@@ -1,0 +1,137 @@
+//! `nsqd.dat`: the topics and channels a node has, and which are paused. Compact JSON, the reference's keys. Ephemeral
+//! ones are not in it.
+
+use serde::{Deserialize, Serialize};
+
+use crate::name::{ChannelName, TopicName};
+
+/// The file's content.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Metadata {
+    /// `null` when empty, as Go writes an empty list.
+    #[serde(default)]
+    topics: Option<Vec<TopicEntry>>,
+    #[serde(default)]
+    version: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct TopicEntry {
+    #[serde(default)]
+    name: String,
+    #[serde(default)]
+    paused: bool,
+    #[serde(default)]
+    channels: Option<Vec<ChannelEntry>>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct ChannelEntry {
+    #[serde(default)]
+    name: String,
+    #[serde(default)]
+    paused: bool,
+}
+
+/// A topic as remembered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RememberedTopic {
+    /// Its name.
+    pub name: TopicName,
+    /// Whether it is paused.
+    pub paused: bool,
+    /// Its channels, and whether they are paused.
+    pub channels: Vec<(ChannelName, bool)>,
+}
+
+/// What [`Metadata::remembered`] finds.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Remembered {
+    /// Topics with valid names.
+    pub topics: Vec<RememberedTopic>,
+    /// Names that are not valid and were left out.
+    pub invalid: Vec<String>,
+}
+
+impl Metadata {
+    /// The content for these topics. Ephemeral topics and channels are left out.
+    pub fn new(topics: impl IntoIterator<Item = RememberedTopic>) -> Self {
+        let channel_entry =
+            |(name, paused): (ChannelName, bool)| ChannelEntry { name: name.as_str().to_owned(), paused };
+        let topics: Vec<_> = topics
+            .into_iter()
+            .filter(|topic| !topic.name.is_ephemeral())
+            .map(|topic| TopicEntry {
+                name: topic.name.as_str().to_owned(),
+                paused: topic.paused,
+                channels: non_empty(
+                    topic.channels.into_iter().filter(|(name, _)| !name.is_ephemeral()).map(channel_entry).collect(),
+                ),
+            })
+            .collect();
+        Self { topics: non_empty(topics), version: crate::NSQ_VERSION.to_owned() }
+    }
+
+    /// Reads the file's content. Unknown keys are ignored.
+    pub fn decode(json: &[u8]) -> Result<Self, serde_json::Error> {
+        serde_json::from_slice(json)
+    }
+
+    /// The file's content.
+    pub fn encode(&self) -> Vec<u8> {
+        serde_json::to_vec(self).expect("strings, booleans and lists always encode")
+    }
+
+    /// The topics in it, names checked.
+    pub fn remembered(&self) -> Remembered {
+        let mut remembered = Remembered::default();
+        for entry in self.topics.iter().flatten() {
+            let Ok(name) = TopicName::parse(&entry.name) else {
+                remembered.invalid.push(entry.name.clone());
+                continue;
+            };
+            let mut channels = Vec::new();
+            for channel in entry.channels.iter().flatten() {
+                match ChannelName::parse(&channel.name) {
+                    Ok(name) => channels.push((name, channel.paused)),
+                    Err(_) => remembered.invalid.push(format!("{}:{}", entry.name, channel.name)),
+                }
+            }
+            remembered.topics.push(RememberedTopic { name, paused: entry.paused, channels });
+        }
+        remembered
+    }
+}
+
+fn non_empty<T>(list: Vec<T>) -> Option<Vec<T>> {
+    (!list.is_empty()).then_some(list)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    #[cfg(target_arch = "wasm32")]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
+
+    fn topic(name: &str, channels: &[(&str, bool)]) -> RememberedTopic {
+        let channels = channels.iter().map(|(name, paused)| (ChannelName::parse(name).unwrap(), *paused)).collect();
+        RememberedTopic { name: TopicName::parse(name).unwrap(), paused: false, channels }
+    }
+
+    #[test]
+    fn the_reference_reads_what_we_write() {
+        let metadata = Metadata::new([topic("t", &[("c", true), ("e#ephemeral", false)]), topic("x#ephemeral", &[])]);
+        let json = r#"{"topics":[{"name":"t","paused":false,"channels":[{"name":"c","paused":true}]}],"version":"1.3.0"}"#;
+        assert_eq!(String::from_utf8(metadata.encode()).unwrap(), json);
+        assert_eq!(Metadata::new([]).encode(), br#"{"topics":null,"version":"1.3.0"}"#);
+    }
+
+    #[test]
+    fn invalid_names_are_told_and_the_rest_kept() {
+        let json = br#"{"topics":[{"name":"b$"},{"name":"t","channels":[{"name":"c"},{"name":""}],"new":1}]}"#;
+        let remembered = Metadata::decode(json).unwrap().remembered();
+        assert_eq!(remembered.invalid, ["b$", "t:"]);
+        assert_eq!(remembered.topics, [topic("t", &[("c", false)])]);
+        assert!(Metadata::decode(b"").is_err());
+    }
+}

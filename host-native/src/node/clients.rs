@@ -1,0 +1,72 @@
+//! Who is connected: what `/stats` shows of a client besides its channel's counts.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use parking_lot::Mutex;
+use sansq_core::name::TopicName;
+use sansq_core::protocol::ConnId;
+use sansq_core::session::{ClientInfo, State};
+
+use super::mailbox::Mailbox;
+
+/// One connection, as others see it.
+#[derive(Debug)]
+pub struct Client {
+    /// Its number.
+    pub conn: ConnId,
+    /// `ip:port` of the peer, or `@` on a Unix socket.
+    pub remote_address: String,
+    /// When it came, Unix seconds.
+    pub connect_ts: i64,
+    /// Where to reach its task.
+    pub mailbox: Mailbox,
+    /// What changes while it is connected.
+    pub profile: Mutex<Profile>,
+}
+
+/// What a client told us and did.
+#[derive(Clone, Debug, Default)]
+pub struct Profile {
+    /// From IDENTIFY; empty strings mean the peer's address.
+    pub info: Option<Box<ClientInfo>>,
+    /// Protocol state.
+    pub state: State,
+    /// Messages published, by topic.
+    pub published: BTreeMap<TopicName, u64>,
+}
+
+/// The connections of a node.
+#[derive(Debug, Default)]
+pub struct Clients {
+    last_id: AtomicU64,
+    table: Mutex<BTreeMap<ConnId, Arc<Client>>>,
+}
+
+impl Clients {
+    /// A number for a connection, or for a caller that publishes without one.
+    pub fn next_id(&self) -> ConnId {
+        ConnId(self.last_id.fetch_add(1, Ordering::Relaxed) + 1)
+    }
+
+    /// Enters a connection.
+    pub fn enter(&self, client: Arc<Client>) {
+        self.table.lock().insert(client.conn, client);
+    }
+
+    /// The connection is gone.
+    pub fn leave(&self, conn: ConnId) {
+        self.table.lock().remove(&conn);
+    }
+
+    /// The connection `conn`.
+    pub fn client(&self, conn: ConnId) -> Option<Arc<Client>> {
+        self.table.lock().get(&conn).cloned()
+    }
+
+    /// All connections, in the order they came.
+    pub fn all(&self) -> Vec<Arc<Client>> {
+        self.table.lock().values().cloned().collect()
+    }
+}

@@ -1,0 +1,33 @@
+//! The daemon's clock: what the core calls [`Now`], read from the operating system.
+
+use std::time::{Instant as StdInstant, SystemTime, UNIX_EPOCH};
+
+use sansq_core::time::{Instant, Now, Timestamp};
+
+/// Counts from its creation.
+#[derive(Clone, Copy, Debug)]
+pub struct Clock {
+    start: StdInstant,
+}
+
+impl Clock {
+    /// A clock that starts now.
+    pub fn start() -> Self {
+        Self { start: StdInstant::now() }
+    }
+
+    /// Both times.
+    pub fn now(&self) -> Now {
+        let mono = u64::try_from(self.start.elapsed().as_nanos()).unwrap_or(u64::MAX);
+        let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        Now {
+            mono: Instant::from_nanos(mono),
+            wall: Timestamp::from_nanos(i64::try_from(wall.as_nanos()).unwrap_or(i64::MAX)),
+        }
+    }
+
+    /// The operating system's name for `at`.
+    pub fn deadline(&self, at: Instant) -> tokio::time::Instant {
+        (self.start + std::time::Duration::from_nanos(at.as_nanos())).into()
+    }
+}

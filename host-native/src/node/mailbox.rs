@@ -1,0 +1,79 @@
+//! Where topics leave what is for a connection. The connection's task takes it all at once. What can be in it is bounded
+//! by the consumer's window and its unanswered requests.
+
+use std::task::{Poll, Waker};
+
+use parking_lot::Mutex;
+use sansq_core::message::Run;
+use sansq_core::protocol::Answer;
+
+/// A connection's letters.
+#[derive(Debug, Default)]
+pub struct Mail {
+    /// Messages to send.
+    pub runs: Vec<Run>,
+    /// Answers to requests.
+    pub answers: Vec<Answer>,
+    /// The daemon wants the connection closed.
+    pub close: bool,
+}
+
+#[derive(Debug, Default)]
+struct Inner {
+    mail: Mail,
+    full: bool,
+    waker: Option<Waker>,
+}
+
+/// Shared by a connection's task and the topics that know it.
+#[derive(Debug, Default)]
+pub struct Mailbox(Mutex<Inner>);
+
+impl Mailbox {
+    /// Leaves a letter. If the owner sleeps and does not know yet, the way to wake it, to be used when locks are released.
+    pub fn post(&self, write: impl FnOnce(&mut Mail)) -> Option<Waker> {
+        let mut inner = self.0.lock();
+        write(&mut inner.mail);
+        inner.full = true;
+        inner.waker.take()
+    }
+
+    /// All letters, if there are any.
+    pub fn collect(&self) -> Option<Mail> {
+        let mut inner = self.0.lock();
+        inner.waker = None;
+        std::mem::take(&mut inner.full).then(|| std::mem::take(&mut inner.mail))
+    }
+
+    /// Has `waker` woken by the next letter; `false` if one is there already.
+    pub fn watch(&self, waker: &Waker) -> bool {
+        let mut inner = self.0.lock();
+        if inner.full {
+            return false;
+        }
+        match &mut inner.waker {
+            Some(known) if known.will_wake(waker) => {}
+            slot => *slot = Some(waker.clone()),
+        }
+        true
+    }
+
+    /// The next answer; `None` if the daemon wants its owner to stop.
+    pub async fn next_answer(&self) -> Option<Answer> {
+        std::future::poll_fn(|cx| {
+            loop {
+                if let Some(mut mail) = self.collect() {
+                    match mail.answers.pop() {
+                        Some(answer) => return Poll::Ready(Some(answer)),
+                        None if mail.close => return Poll::Ready(None),
+                        None => {}
+                    }
+                }
+                if self.watch(cx.waker()) {
+                    return Poll::Pending;
+                }
+            }
+        })
+        .await
+    }
+}

@@ -1,0 +1,88 @@
+//! Keeping `nsqd.dat` true: written soon after a topic or channel comes or goes, at once on pause, and on exit.
+
+use std::sync::Arc;
+
+use sansq_core::metadata::{Metadata, RememberedTopic};
+use sansq_core::storage::StorageError;
+use sansq_core::topic::Topic;
+use tokio::sync::Notify;
+
+use super::{Node, TopicCell};
+
+/// Whether the file is behind.
+#[derive(Debug, Default)]
+pub(super) struct Dirty(Notify);
+
+/// The file cannot be used as it is.
+#[derive(Debug, thiserror::Error)]
+pub enum LoadError {
+    /// It cannot be read.
+    #[error(transparent)]
+    Storage(#[from] StorageError),
+    /// It is not what nsqd writes.
+    #[error("failed to parse metadata in nsqd.dat - {0}; restore the file, or move it away to start with the topics of the queue files only")]
+    Parse(#[from] serde_json::Error),
+}
+
+impl Node {
+    /// A topic or channel came or went; `ephemeral` ones are not in the file.
+    pub(super) fn metadata_changed(&self, ephemeral: bool) {
+        if !ephemeral {
+            self.dirty.0.notify_one();
+        }
+    }
+
+    /// Creates the topics and channels that the file names.
+    pub fn load_metadata(self: &Arc<Self>) -> Result<(), LoadError> {
+        let Some(json) = self.storage.read_metadata()? else { return Ok(()) };
+        let remembered = Metadata::decode(&json)?.remembered();
+        for name in remembered.invalid {
+            tracing::warn!("skipping creation of invalid name {name:?} in nsqd.dat");
+        }
+        for topic in remembered.topics {
+            let cell = self.ensure_topic(&topic.name);
+            self.step(&cell, |state, now| {
+                state.handle_pause(now, topic.paused);
+                for (name, paused) in &topic.channels {
+                    state.handle_create_channel(now, name);
+                    state.handle_pause_channel(now, name, *paused);
+                }
+            });
+        }
+        Ok(())
+    }
+
+    /// Writes the file now.
+    pub async fn persist_metadata(self: &Arc<Self>) -> Result<(), StorageError> {
+        let node = self.clone();
+        let written = tokio::task::spawn_blocking(move || {
+            // One at a time, and each with the state of its turn: the last one written is the newest.
+            let _turn = node.persisting.lock();
+            let topics = node.topics();
+            let remembered = topics.iter().map(|cell: &Arc<TopicCell>| cell.view(remember));
+            node.storage.put_metadata(&Metadata::new(remembered).encode())
+        });
+        match written.await {
+            Ok(result) => result,
+            Err(error) => Err(StorageError::Io { message: format!("nsqd.dat: {error}") }),
+        }
+    }
+
+    /// Writes the file whenever it is behind, for ever.
+    pub async fn keep_metadata(self: Arc<Self>) {
+        loop {
+            self.dirty.0.notified().await;
+            if let Err(error) = self.persist_metadata().await {
+                tracing::error!("failed to persist metadata - {error}");
+            }
+        }
+    }
+}
+
+fn remember(topic: &Topic) -> RememberedTopic {
+    RememberedTopic {
+        name: topic.name().clone(),
+        paused: topic.is_paused(),
+        channels: topic.channels().map(|(name, paused)| (name.clone(), paused)).collect(),
+    }
+}

@@ -1,0 +1,241 @@
+//! A running nsqd without its sockets: the topics, each behind its own lock, the clients, the storage, and what keeps
+//! them together (lazy creation, deletion, metadata, health, exit). TCP and HTTP are built on this and know no other way
+//! to a topic.
+//!
+//! The message path takes one lock, its topic's. The registry's lock is taken when a connection first meets a topic.
+
+mod clients;
+mod clock;
+mod mailbox;
+mod metadata;
+mod topic_cell;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+
+use parking_lot::{Mutex, RwLock};
+use sansq_core::config::Config;
+use sansq_core::message::Batch;
+use sansq_core::name::{ChannelName, TopicName};
+use sansq_core::protocol::{Answer, PublishError, RequestId};
+use sansq_core::storage::StorageCompletion;
+use sansq_core::topic::{Event, Topic, TopicStats};
+use tokio::sync::Notify;
+
+pub use clients::{Client, Clients, Profile};
+pub use clock::Clock;
+pub use mailbox::{Mail, Mailbox};
+pub use metadata::LoadError;
+pub use topic_cell::{Stepped, TopicCell};
+
+use crate::storage::StorageHandle;
+
+/// The node. One per daemon.
+pub struct Node {
+    /// Limits and defaults.
+    pub config: Arc<Config>,
+    /// Its time.
+    pub clock: Clock,
+    /// Who is connected.
+    pub clients: Clients,
+    /// When it started, Unix seconds.
+    pub start_time: i64,
+    storage: StorageHandle,
+    topics: RwLock<BTreeMap<TopicName, Arc<TopicCell>>>,
+    generations: AtomicU32,
+    seed: u64,
+    runtime: tokio::runtime::Handle,
+    dirty: metadata::Dirty,
+    persisting: Mutex<()>,
+    exiting: AtomicBool,
+    settled: Notify,
+}
+
+impl Node {
+    /// A node without topics on `storage`. Its background tasks run on `runtime`. `seed` is for chance in topics.
+    pub fn new(config: Config, storage: StorageHandle, runtime: tokio::runtime::Handle, seed: u64) -> Arc<Self> {
+        let clock = Clock::start();
+        Arc::new(Self {
+            config: Arc::new(config),
+            start_time: clock.now().wall.as_nanos() / 1_000_000_000,
+            clock,
+            clients: Clients::default(),
+            storage,
+            topics: RwLock::default(),
+            generations: AtomicU32::new(0),
+            seed,
+            runtime,
+            dirty: metadata::Dirty::default(),
+            persisting: Mutex::new(()),
+            exiting: AtomicBool::new(false),
+            settled: Notify::new(),
+        })
+    }
+
+    /// The storage this node writes to.
+    pub fn storage(&self) -> &StorageHandle {
+        &self.storage
+    }
+
+    /// The topic, if it exists.
+    pub fn topic(&self, name: &TopicName) -> Option<Arc<TopicCell>> {
+        self.topics.read().get(name).cloned()
+    }
+
+    /// The topic, created if it is missing.
+    pub fn ensure_topic(self: &Arc<Self>, name: &TopicName) -> Arc<TopicCell> {
+        if let Some(cell) = self.topic(name) {
+            return cell;
+        }
+        let mut topics = self.topics.write();
+        if let Some(cell) = topics.get(name) {
+            return cell.clone();
+        }
+        let generation = self.generations.fetch_add(1, Ordering::Relaxed) + 1;
+        let seed = self.seed ^ u64::from(generation) << 32;
+        let topic = Topic::new(name.clone(), self.config.clone(), seed, generation);
+        let cell = Arc::new(TopicCell::new(topic, self.clock, self.storage.clone()));
+        topics.insert(name.clone(), cell.clone());
+        // Its log opens before anybody else can submit an operation on it: the registry is still locked.
+        cell.step(None, &mut Stepped::default(), |_, _| ());
+        drop(topics);
+        tracing::info!("TOPIC({name}): created");
+        self.runtime.spawn(run_timers(Arc::downgrade(self), cell.clone()));
+        self.metadata_changed(name.is_ephemeral());
+        cell
+    }
+
+    /// Deletes the topic, its channels and files; `false` if there is none.
+    pub fn delete_topic(&self, name: &TopicName) -> bool {
+        let mut topics = self.topics.write();
+        let Some(cell) = topics.remove(name) else { return false };
+        // Still under the registry's lock, so that a successor's operations on its logs come after.
+        cell.step(None, &mut Stepped::default(), |topic, now| topic.handle_delete(now));
+        drop(topics);
+        tracing::info!("TOPIC({name}): deleted");
+        self.metadata_changed(name.is_ephemeral());
+        true
+    }
+
+    /// Lets the topic handle one input, on behalf of nobody, and sees to what follows from it.
+    pub fn step<T>(
+        self: &Arc<Self>,
+        cell: &TopicCell,
+        handle: impl FnOnce(&mut Topic, sansq_core::time::Now) -> T,
+    ) -> T {
+        let mut stepped = Stepped::default();
+        let result = cell.step(None, &mut stepped, handle);
+        self.see_to(cell, stepped.events);
+        result
+    }
+
+    /// Sees to the events of a step.
+    pub fn see_to(self: &Arc<Self>, cell: &TopicCell, events: Vec<Event>) {
+        for event in events {
+            let topic = cell.view(|topic| topic.name().clone());
+            match event {
+                Event::ChannelCreated(channel) => {
+                    tracing::info!("TOPIC({topic}): new channel({channel})");
+                    self.metadata_changed(topic.is_ephemeral() || channel.is_ephemeral());
+                }
+                Event::ChannelDeleted(channel) => {
+                    tracing::info!("TOPIC({topic}): deleted channel({channel})");
+                    self.metadata_changed(topic.is_ephemeral() || channel.is_ephemeral());
+                }
+                Event::Unused => {
+                    if cell.view(|topic| topic.channels().next().is_none()) {
+                        self.delete_topic(&topic);
+                    }
+                }
+                Event::StorageFailed { log, action, error } => {
+                    tracing::error!("DISKQUEUE({log}): failed to {action} - {error}");
+                }
+            }
+        }
+    }
+
+    /// Publishes `batches`; returns when they are as safe as [`Config::publish_ack`] wants.
+    pub async fn publish(self: &Arc<Self>, name: &TopicName, batches: Vec<Batch>) -> Result<(), PublishError> {
+        let conn = self.clients.next_id();
+        let cell = self.ensure_topic(name);
+        let mut stepped = Stepped::default();
+        let mailbox = Arc::new(Mailbox::default());
+        cell.attach(conn, &mailbox);
+        cell.step(Some(conn), &mut stepped, |topic, now| topic.handle_publish(now, conn, RequestId(0), batches));
+        self.see_to(&cell, stepped.events);
+        let answer = match stepped.answers.pop() {
+            Some(answer) => Some(answer),
+            None => mailbox.next_answer().await,
+        };
+        cell.detach(conn);
+        match answer {
+            Some(Answer::Published { result, .. }) => result,
+            _ => Err(PublishError::Exiting),
+        }
+    }
+
+    /// All topics, by name.
+    pub fn topics(&self) -> Vec<Arc<TopicCell>> {
+        self.topics.read().values().cloned().collect()
+    }
+
+    /// Counts of all topics, or of `topic` only; of all their channels, or of `channel` only.
+    pub fn stats(
+        &self,
+        topic: Option<&TopicName>,
+        channel: Option<&ChannelName>,
+        with_consumers: bool,
+    ) -> Vec<TopicStats> {
+        let cells = match topic {
+            Some(name) => self.topic(name).into_iter().collect(),
+            None => self.topics(),
+        };
+        cells.iter().map(|cell| cell.view(|topic| topic.stats(channel, with_consumers))).collect()
+    }
+
+    /// Hands in what the storage did. Called on the storage's thread.
+    pub fn complete(self: &Arc<Self>, completions: impl IntoIterator<Item = StorageCompletion>) {
+        for done in completions {
+            if let Some(cell) = self.topic(&done.log.topic) {
+                self.step(&cell, |topic, now| topic.handle_completion(now, done));
+            }
+        }
+        self.settled.notify_one();
+    }
+
+    /// Waits until every log known so far is open.
+    pub async fn opened(&self) {
+        self.poll_until(|topic| !topic.is_opening()).await;
+    }
+
+    /// Writes what is only in memory to disk. Publishes fail from now on. The sockets should be closed already.
+    pub async fn exit(self: &Arc<Self>) {
+        self.exiting.store(true, Ordering::Release);
+        for cell in self.topics() {
+            self.step(&cell, |topic, _| topic.handle_exit());
+        }
+        self.poll_until(|topic| !topic.is_settling()).await;
+    }
+
+    /// Whether [`exit`](Self::exit) has begun.
+    pub fn is_exiting(&self) -> bool {
+        self.exiting.load(Ordering::Acquire)
+    }
+
+    async fn poll_until(&self, reached: impl Fn(&Topic) -> bool) {
+        for cell in self.topics() {
+            while !cell.view(&reached) {
+                self.settled.notified().await;
+            }
+        }
+    }
+}
+
+/// Calls a topic at its deadlines until it is deleted.
+async fn run_timers(node: std::sync::Weak<Node>, cell: Arc<TopicCell>) {
+    while cell.deadline().await {
+        let Some(node) = node.upgrade() else { return };
+        node.step(&cell, Topic::handle_timeout);
+    }
+}

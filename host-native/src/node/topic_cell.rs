@@ -1,0 +1,132 @@
+//! A topic behind its own lock. [`TopicCell::step`] is the one way in: it lets the topic handle an input, carries out what
+//! that emitted while the lock still keeps its order (storage operations, letters to connections: no system call), and
+//! wakes whom it concerns when the lock is released.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::task::Waker;
+
+use parking_lot::Mutex;
+use sansq_core::protocol::{Answer, ConnId};
+use sansq_core::time::{Instant, Now};
+use sansq_core::topic::{Event, Output, Topic};
+use tokio::sync::Notify;
+
+use super::clock::Clock;
+use super::mailbox::Mailbox;
+use crate::storage::StorageHandle;
+
+/// A topic with what its host needs to carry out its outputs.
+pub struct TopicCell {
+    state: Mutex<State>,
+    clock: Clock,
+    storage: StorageHandle,
+    /// Rings when the next deadline has come nearer.
+    nearer: Notify,
+}
+
+struct State {
+    topic: Topic,
+    /// Connections that have published or subscribed here.
+    peers: HashMap<ConnId, Arc<Mailbox>>,
+    /// When the timer task wakes.
+    armed: Option<Instant>,
+}
+
+/// What a step leaves to its caller.
+#[derive(Debug, Default)]
+pub struct Stepped {
+    /// Answers for the connection that made the step.
+    pub answers: Vec<Answer>,
+    /// What the node should know.
+    pub events: Vec<Event>,
+}
+
+impl TopicCell {
+    pub(super) fn new(topic: Topic, clock: Clock, storage: StorageHandle) -> Self {
+        let state = State { topic, peers: HashMap::new(), armed: None };
+        Self { state: Mutex::new(state), clock, storage, nearer: Notify::new() }
+    }
+
+    /// Lets the topic handle one input. Answers for `caller` come back in `stepped`, all others go to mailboxes.
+    pub(super) fn step<T>(
+        &self,
+        caller: Option<ConnId>,
+        stepped: &mut Stepped,
+        handle: impl FnOnce(&mut Topic, Now) -> T,
+    ) -> T {
+        let mut wakers: Vec<Waker> = Vec::new();
+        let mut state = self.state.lock();
+        let State { topic, peers, armed } = &mut *state;
+        let result = handle(topic, self.clock.now());
+        let mut post = |conn: ConnId, write: &mut dyn FnMut(&mut super::mailbox::Mail)| {
+            wakers.extend(peers.get(&conn).and_then(|mailbox| mailbox.post(write)));
+        };
+        while let Some(output) = topic.poll_output() {
+            match output {
+                Output::Deliver { conn, run } => {
+                    let mut run = Some(run);
+                    post(conn, &mut |mail| mail.runs.extend(run.take()));
+                }
+                Output::Answer { conn, answer } if Some(conn) == caller => stepped.answers.push(answer),
+                Output::Answer { conn, answer } => {
+                    let mut answer = Some(answer);
+                    post(conn, &mut |mail| mail.answers.extend(answer.take()));
+                }
+                Output::Store(op) => self.storage.submit(op),
+                Output::Event(event) => stepped.events.push(event),
+            }
+        }
+        let deadline = topic.poll_timeout().map(|(at, _)| at);
+        let nearer = deadline.is_some_and(|at| armed.is_none_or(|armed| at < armed));
+        if nearer {
+            *armed = deadline;
+        }
+        let over = topic.is_exiting();
+        drop(state);
+        if nearer || over {
+            self.nearer.notify_one();
+        }
+        wakers.into_iter().for_each(Waker::wake);
+        result
+    }
+
+    /// Looks at the topic without changing it.
+    pub fn view<T>(&self, look: impl FnOnce(&Topic) -> T) -> T {
+        look(&self.state.lock().topic)
+    }
+
+    /// Has letters for `conn` go to `mailbox`.
+    pub(super) fn attach(&self, conn: ConnId, mailbox: &Arc<Mailbox>) {
+        self.state.lock().peers.insert(conn, mailbox.clone());
+    }
+
+    /// Forgets `conn`.
+    pub(super) fn detach(&self, conn: ConnId) {
+        self.state.lock().peers.remove(&conn);
+    }
+
+    /// Waits until the topic's next deadline has come, whatever happens to it meanwhile; `false` if the topic is over.
+    pub(super) async fn deadline(&self) -> bool {
+        loop {
+            let nearer = self.nearer.notified();
+            let armed = {
+                let state = self.state.lock();
+                if state.topic.is_exiting() {
+                    return false;
+                }
+                state.armed
+            };
+            match armed {
+                None => nearer.await,
+                Some(at) => tokio::select! {
+                    () = nearer => {}
+                    () = tokio::time::sleep_until(self.clock.deadline(at)) => {
+                        self.state.lock().armed = None;
+                        return true;
+                    }
+                },
+            }
+        }
+    }
+}
