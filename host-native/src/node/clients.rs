@@ -21,7 +21,7 @@ pub struct Client {
     /// When it came, Unix seconds.
     pub connect_ts: i64,
     /// Where to reach its task.
-    pub mailbox: Mailbox,
+    pub mailbox: Arc<Mailbox>,
     /// What changes while it is connected.
     pub profile: Mutex<Profile>,
 }

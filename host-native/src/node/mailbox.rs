@@ -45,17 +45,19 @@ impl Mailbox {
         std::mem::take(&mut inner.full).then(|| std::mem::take(&mut inner.mail))
     }
 
-    /// Has `waker` woken by the next letter; `false` if one is there already.
+    /// Whether the order to close is among the letters.
+    pub fn is_closing(&self) -> bool {
+        self.0.lock().mail.close
+    }
+
+    /// Has `waker` woken by the next letter; `false` if some are there already.
     pub fn watch(&self, waker: &Waker) -> bool {
         let mut inner = self.0.lock();
-        if inner.full {
-            return false;
-        }
         match &mut inner.waker {
             Some(known) if known.will_wake(waker) => {}
             slot => *slot = Some(waker.clone()),
         }
-        true
+        !inner.full
     }
 
     /// The next answer; `None` if the daemon wants its owner to stop.

@@ -4,6 +4,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::Waker;
 
 use parking_lot::Mutex;
@@ -23,6 +24,8 @@ pub struct TopicCell {
     storage: StorageHandle,
     /// Rings when the next deadline has come nearer.
     nearer: Notify,
+    /// The topic was deleted or is closing.
+    over: AtomicBool,
 }
 
 struct State {
@@ -45,7 +48,7 @@ pub struct Stepped {
 impl TopicCell {
     pub(super) fn new(topic: Topic, clock: Clock, storage: StorageHandle) -> Self {
         let state = State { topic, peers: HashMap::new(), armed: None };
-        Self { state: Mutex::new(state), clock, storage, nearer: Notify::new() }
+        Self { state: Mutex::new(state), clock, storage, nearer: Notify::new(), over: AtomicBool::new(false) }
     }
 
     /// Lets the topic handle one input. Answers for `caller` come back in `stepped`, all others go to mailboxes.
@@ -83,12 +86,18 @@ impl TopicCell {
             *armed = deadline;
         }
         let over = topic.is_exiting();
+        self.over.store(over, Ordering::Release);
         drop(state);
         if nearer || over {
             self.nearer.notify_one();
         }
         wakers.into_iter().for_each(Waker::wake);
         result
+    }
+
+    /// Whether the topic was deleted or is closing.
+    pub fn is_over(&self) -> bool {
+        self.over.load(Ordering::Acquire)
     }
 
     /// Looks at the topic without changing it.

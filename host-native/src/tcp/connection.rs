@@ -1,0 +1,371 @@
+//! One client connection: moves bytes between a socket and its [`Session`], requests between the session and topics, and
+//! letters from the mailbox to the session. Decides nothing.
+//!
+//! A hand-written future rather than a chain of awaits, so that an idle connection keeps nothing but its state: reads go
+//! through a buffer of the thread, replies are written from one. Only what a slow reader leaves unwritten is kept; while
+//! something is, nothing more is read from that client and no letters are taken.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use bytes::Bytes;
+use sansq_core::message::Run;
+use sansq_core::name::TopicName;
+use sansq_core::protocol::{Answer, ConsumerCommand, Request};
+use sansq_core::session::Session;
+use sansq_core::time::{Instant, Now};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::time::Sleep;
+
+use crate::node::{Client, Node, Stepped, TopicCell};
+
+/// Bytes read from a socket at a time.
+const READ_BYTES: usize = 256 * 1024;
+/// Rounds of read, handle, write before other connections of the thread get their turn.
+const ROUNDS_MAX: u32 = 16;
+
+/// Buffers of a thread, used by whichever connection runs.
+struct Scratch {
+    input: Box<[u8]>,
+    output: Vec<u8>,
+    requests: Vec<Request>,
+    commands: Vec<ConsumerCommand>,
+}
+
+/// An output buffer that grew beyond this for one burst is given back.
+const OUTPUT_BYTES_KEPT: usize = 1024 * 1024;
+
+thread_local! {
+    static SCRATCH: RefCell<Scratch> = RefCell::new(Scratch {
+        input: vec![0; READ_BYTES].into(),
+        output: Vec::new(),
+        requests: Vec::new(),
+        commands: Vec::new(),
+    });
+}
+
+/// A connection's task.
+pub(super) struct Connection<S> {
+    socket: S,
+    session: Session,
+    node: Arc<Node>,
+    client: Arc<Client>,
+    /// The topic of the subscription.
+    subscribed: Option<Arc<TopicCell>>,
+    /// Topics published to.
+    topics: HashMap<TopicName, Arc<TopicCell>>,
+    /// What the socket did not take yet.
+    unwritten: Vec<u8>,
+    /// Input read while the session could take no more.
+    unhandled: Bytes,
+    sleep: Option<Pin<Box<Sleep>>>,
+    closing: bool,
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
+    pub(super) fn new(socket: S, session: Session, node: Arc<Node>, client: Arc<Client>) -> Self {
+        Self {
+            socket,
+            session,
+            node,
+            client,
+            subscribed: None,
+            topics: HashMap::new(),
+            unwritten: Vec::new(),
+            unhandled: Bytes::new(),
+            sleep: None,
+            closing: false,
+        }
+    }
+
+    fn poll_round(&mut self, cx: &mut Context<'_>, scratch: &mut Scratch) -> Poll<Round> {
+        let now = self.node.clock.now();
+        scratch.output.clear();
+        let mut round = Round::default();
+        if self.unwritten.is_empty() {
+            round.busy |= self.take_mail(now, scratch);
+            if !self.closing {
+                round.busy |= self.take_input(cx, now, scratch);
+                // What this input published to this very connection goes out in the same write.
+                round.busy |= self.take_mail(now, scratch);
+            }
+        }
+        round.busy |= self.check_time(cx, now, scratch);
+        self.closing |= self.session.is_closed();
+        match self.poll_write(cx, now, scratch) {
+            Poll::Ready(Ok(())) => {
+                round.over = self.closing;
+                Poll::Ready(round)
+            }
+            Poll::Ready(Err(_)) => Poll::Ready(Round { over: true, ..round }),
+            Poll::Pending => {
+                // No letters are taken while the client does not read, but the order to close is heard.
+                let told = !self.client.mailbox.watch(cx.waker()) && self.client.mailbox.is_closing();
+                if told { Poll::Ready(Round { over: true, ..round }) } else { Poll::Pending }
+            }
+        }
+    }
+
+    /// Letters: answers, deliveries, the order to close.
+    fn take_mail(&mut self, now: Now, scratch: &mut Scratch) -> bool {
+        let Some(mut mail) = self.client.mailbox.collect() else { return false };
+        for answer in mail.answers.drain(..) {
+            self.session.handle_answer(now, answer, &mut scratch.requests, &mut scratch.output);
+        }
+        self.deliver(now, &mut mail.runs, &mut scratch.output);
+        self.closing |= mail.close;
+        self.carry_out(now, scratch);
+        true
+    }
+
+    fn deliver(&mut self, now: Now, runs: &mut Vec<Run>, output: &mut Vec<u8>) {
+        if !runs.is_empty() {
+            self.session.handle_deliveries(now, runs, output);
+        }
+    }
+
+    /// Reads once and lets the session handle all it can of it.
+    fn take_input(&mut self, cx: &mut Context<'_>, now: Now, scratch: &mut Scratch) -> bool {
+        if !self.unhandled.is_empty() {
+            let input = std::mem::take(&mut self.unhandled);
+            let consumed = self.handle_bytes(now, &input, scratch);
+            self.unhandled = input.slice(consumed..);
+            return consumed > 0;
+        }
+        let mut input = std::mem::take(&mut scratch.input);
+        let mut buffer = ReadBuf::new(&mut input);
+        let busy = match Pin::new(&mut self.socket).poll_read(cx, &mut buffer) {
+            Poll::Pending => false,
+            Poll::Ready(Ok(())) if !buffer.filled().is_empty() => {
+                let filled = buffer.filled();
+                let consumed = self.handle_bytes(now, filled, scratch);
+                if consumed < filled.len() && !self.session.is_closed() {
+                    self.unhandled = Bytes::copy_from_slice(&filled[consumed..]);
+                }
+                true
+            }
+            Poll::Ready(Ok(())) => {
+                self.session.handle_eof(now, &mut scratch.output);
+                self.closing = true;
+                true
+            }
+            Poll::Ready(Err(_)) => {
+                self.closing = true;
+                true
+            }
+        };
+        scratch.input = input;
+        busy
+    }
+
+    fn handle_bytes(&mut self, now: Now, input: &[u8], scratch: &mut Scratch) -> usize {
+        let mut consumed = 0;
+        loop {
+            let n = self.session.handle_bytes(now, &input[consumed..], &mut scratch.requests, &mut scratch.output);
+            consumed += n;
+            let answered = self.carry_out(now, scratch);
+            // A request that makes the session wait (SUB) may have been answered on the spot.
+            if !answered || consumed == input.len() || self.session.is_closed() {
+                return consumed;
+            }
+        }
+    }
+
+    /// Carries out what the session asks for; `true` if something was answered at once.
+    fn carry_out(&mut self, now: Now, scratch: &mut Scratch) -> bool {
+        if scratch.requests.is_empty() {
+            return false;
+        }
+        let mut answered = false;
+        let mut requests = std::mem::take(&mut scratch.requests);
+        let mut stepped = Stepped::default();
+        for request in requests.drain(..) {
+            if !matches!(request, Request::Consumer(_)) {
+                self.command(scratch, &mut stepped);
+            }
+            match request {
+                Request::Consumer(command) => scratch.commands.push(command),
+                Request::Publish { id, topic, batches } => {
+                    let cell = self.topic(&topic);
+                    let conn = self.client.conn;
+                    let messages: u64 = batches.iter().map(|batch| u64::from(batch.len())).sum();
+                    cell.step(Some(conn), &mut stepped, |topic, now| topic.handle_publish(now, conn, id, batches));
+                    *self.client.profile.lock().published.entry(topic).or_default() += messages;
+                    self.node.see_to(&cell, std::mem::take(&mut stepped.events));
+                }
+                Request::Subscribe(subscribe) => {
+                    let cell = self.topic(&subscribe.topic);
+                    let conn = self.client.conn;
+                    cell.step(Some(conn), &mut stepped, |topic, now| topic.handle_subscribe(now, conn, subscribe));
+                    self.node.see_to(&cell, std::mem::take(&mut stepped.events));
+                    self.subscribed = Some(cell);
+                }
+                // Neither is offered yet, so no session asks for it.
+                Request::Upgrade(_) | Request::Authorize { .. } => self.closing = true,
+            }
+            answered |= self.answer(now, &mut stepped, scratch);
+        }
+        self.command(scratch, &mut stepped);
+        answered |= self.answer(now, &mut stepped, scratch);
+        if scratch.requests.is_empty() {
+            scratch.requests = requests;
+        }
+        answered
+    }
+
+    /// Hands the consumer commands collected so far to the subscription's topic, in one step.
+    fn command(&mut self, scratch: &mut Scratch, stepped: &mut Stepped) {
+        if scratch.commands.is_empty() {
+            return;
+        }
+        if let Some(cell) = &self.subscribed {
+            let conn = self.client.conn;
+            let commands = scratch.commands.iter().copied();
+            cell.step(Some(conn), stepped, |topic, now| topic.handle_consumer(now, conn, commands));
+            self.node.see_to(cell, std::mem::take(&mut stepped.events));
+        }
+        scratch.commands.clear();
+    }
+
+    fn answer(&mut self, now: Now, stepped: &mut Stepped, scratch: &mut Scratch) -> bool {
+        let answered = !stepped.answers.is_empty();
+        for answer in stepped.answers.drain(..) {
+            if matches!(answer, Answer::Evicted) {
+                self.subscribed = None;
+            }
+            self.session.handle_answer(now, answer, &mut scratch.requests, &mut scratch.output);
+        }
+        answered
+    }
+
+    /// The topic `name`, known to this connection from now on. One that was deleted meanwhile is made anew.
+    fn topic(&mut self, name: &TopicName) -> Arc<TopicCell> {
+        if let Some(cell) = self.topics.get(name) {
+            if self.node.is_exiting() || !cell.is_over() {
+                return cell.clone();
+            }
+        }
+        let cell = self.node.ensure_topic(name);
+        cell.attach(self.client.conn, &self.client.mailbox);
+        self.topics.insert(name.clone(), cell.clone());
+        cell
+    }
+
+    /// Does what is due and sees to being woken for what is next.
+    fn check_time(&mut self, cx: &mut Context<'_>, now: Now, scratch: &mut Scratch) -> bool {
+        let mut busy = false;
+        while let Some((at, _)) = self.session.poll_timeout() {
+            if at > now.mono {
+                self.sleep_until(cx, at);
+                break;
+            }
+            self.session.handle_timeout(now, &mut scratch.output);
+            busy = true;
+            if self.session.is_closed() {
+                break;
+            }
+        }
+        busy
+    }
+
+    /// A sleep that ends too early costs one look; setting it anew at every command would cost more.
+    fn sleep_until(&mut self, cx: &mut Context<'_>, at: Instant) {
+        let deadline = self.node.clock.deadline(at);
+        let sleep = match &mut self.sleep {
+            Some(sleep) if sleep.deadline() <= deadline && !sleep.is_elapsed() => return,
+            Some(sleep) => {
+                sleep.as_mut().reset(deadline);
+                sleep
+            }
+            None => self.sleep.insert(Box::pin(tokio::time::sleep_until(deadline))),
+        };
+        if sleep.as_mut().poll(cx).is_ready() {
+            cx.waker().wake_by_ref();
+        }
+    }
+
+    /// Writes what was left over, then the output. `Pending` while the socket takes no more; the rest is kept.
+    fn poll_write(&mut self, cx: &mut Context<'_>, now: Now, scratch: &mut Scratch) -> Poll<std::io::Result<()>> {
+        if self.unwritten.is_empty() && scratch.output.is_empty() {
+            return Poll::Ready(Ok(()));
+        }
+        // Replies behind a left-over wait in it: at most a heartbeat and an error, as nothing else is asked for meanwhile.
+        let leftover = !self.unwritten.is_empty();
+        if leftover {
+            self.unwritten.extend_from_slice(&scratch.output);
+            std::mem::swap(&mut self.unwritten, &mut scratch.output);
+        }
+        let mut written = 0;
+        let result = loop {
+            if written == scratch.output.len() {
+                break Poll::Ready(Ok(()));
+            }
+            match Pin::new(&mut self.socket).poll_write(cx, &scratch.output[written..]) {
+                Poll::Ready(Ok(0)) => break Poll::Ready(Err(std::io::ErrorKind::WriteZero.into())),
+                Poll::Ready(Ok(n)) => written += n,
+                Poll::Ready(Err(error)) => break Poll::Ready(Err(error)),
+                Poll::Pending => break Poll::Pending,
+            }
+        };
+        self.unwritten = match &result {
+            Poll::Pending => scratch.output[written..].to_vec(),
+            Poll::Ready(_) => Vec::new(),
+        };
+        if result.is_pending() {
+            self.session.handle_blocked(now);
+        } else {
+            self.session.handle_flushed(&mut scratch.requests);
+            self.carry_out(now, scratch);
+        }
+        result
+    }
+}
+
+/// How a round went.
+#[derive(Clone, Copy, Debug, Default)]
+struct Round {
+    /// Something was done, so there may be more to do.
+    busy: bool,
+    /// The connection is finished.
+    over: bool,
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Future for Connection<S> {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let this = self.get_mut();
+        SCRATCH.with_borrow_mut(|scratch| {
+            for _ in 0..ROUNDS_MAX {
+                let round = ready!(this.poll_round(cx, scratch));
+                if scratch.output.capacity() > OUTPUT_BYTES_KEPT {
+                    scratch.output = Vec::new();
+                }
+                if round.over {
+                    return Poll::Ready(());
+                }
+                if !round.busy && this.client.mailbox.watch(cx.waker()) {
+                    return Poll::Pending;
+                }
+            }
+            cx.waker().wake_by_ref();
+            Poll::Pending
+        })
+    }
+}
+
+impl<S> Drop for Connection<S> {
+    fn drop(&mut self) {
+        // Also when the task is dropped at exit: whoever waits for this connection must not wait for ever.
+        let conn = self.client.conn;
+        for cell in self.topics.values() {
+            self.node.step(cell, |topic, now| topic.handle_disconnect(now, conn));
+            cell.detach(conn);
+        }
+        self.node.clients.leave(conn);
+    }
+}

@@ -1,0 +1,100 @@
+//! The TCP side of nsqd, on TCP or Unix sockets: accepts connections and gives each a task on a worker thread.
+
+mod connection;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use sansq_core::session::{Features, Session};
+use tokio::net::{TcpListener, UnixListener};
+
+use crate::node::{Client, Node, Profile};
+use crate::workers::Workers;
+use connection::Connection;
+
+/// A bound listener.
+pub enum Listener {
+    /// On a TCP port.
+    Tcp(TcpListener),
+    /// On a Unix socket.
+    Unix(UnixListener),
+}
+
+/// An accepted socket, not yet on any runtime.
+enum Accepted {
+    Tcp(std::net::TcpStream),
+    Unix(std::os::unix::net::UnixStream),
+}
+
+/// How long to wait for a descriptor to come free when there is none.
+const ACCEPT_RETRY: Duration = Duration::from_millis(100);
+
+/// Accepts clients for ever. Out of descriptors, it waits and goes on: those connected are served meanwhile.
+pub async fn accept(listener: Listener, node: Arc<Node>, workers: Arc<Workers>) {
+    let mut refusing = false;
+    loop {
+        match accept_one(&listener).await {
+            Ok((socket, remote_address)) => {
+                if std::mem::take(&mut refusing) {
+                    tracing::info!("TCP: accepting again");
+                }
+                tracing::info!("TCP: new client({remote_address})");
+                serve(socket, remote_address, &node, &workers);
+            }
+            Err(error) => {
+                // Said once, not ten times a second.
+                if !std::mem::replace(&mut refusing, true) {
+                    tracing::error!("TCP: cannot accept clients: {error}; raise the open-file limit or close some");
+                }
+                tokio::time::sleep(ACCEPT_RETRY).await;
+            }
+        }
+    }
+}
+
+async fn accept_one(listener: &Listener) -> std::io::Result<(Accepted, String)> {
+    match listener {
+        Listener::Tcp(listener) => {
+            let (socket, remote) = listener.accept().await?;
+            socket.set_nodelay(true)?;
+            Ok((Accepted::Tcp(socket.into_std()?), remote.to_string()))
+        }
+        Listener::Unix(listener) => {
+            let (socket, _) = listener.accept().await?;
+            Ok((Accepted::Unix(socket.into_std()?), "@".to_owned()))
+        }
+    }
+}
+
+fn serve(socket: Accepted, remote_address: String, node: &Arc<Node>, workers: &Workers) {
+    let now = node.clock.now();
+    let client = Arc::new(Client {
+        conn: node.clients.next_id(),
+        remote_address,
+        connect_ts: now.wall.as_nanos() / 1_000_000_000,
+        mailbox: Arc::default(),
+        profile: Mutex::new(Profile::default()),
+    });
+    node.clients.enter(client.clone());
+    let session = Session::new(now, node.config.clone(), Features::default());
+    let node = node.clone();
+    workers.spawn(async move {
+        // A socket is registered with the poller of the thread it is served on.
+        match socket {
+            Accepted::Tcp(socket) => match tokio::net::TcpStream::from_std(socket) {
+                Ok(socket) => Connection::new(socket, session, node, client).await,
+                Err(error) => refuse(&node, &client, &error),
+            },
+            Accepted::Unix(socket) => match tokio::net::UnixStream::from_std(socket) {
+                Ok(socket) => Connection::new(socket, session, node, client).await,
+                Err(error) => refuse(&node, &client, &error),
+            },
+        }
+    });
+}
+
+fn refuse(node: &Node, client: &Client, error: &std::io::Error) {
+    tracing::error!("TCP: client({}) cannot be served: {error}", client.remote_address);
+    node.clients.leave(client.conn);
+}

@@ -1,0 +1,67 @@
+//! The threads that run connections: one single-threaded runtime per core, each with its own poller. A connection stays
+//! on the thread it was given, so its buffers and wake-ups stay there too, and no task is stolen back and forth.
+
+use std::future::Future;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread::JoinHandle;
+
+use tokio::runtime::{Builder, Handle};
+use tokio::sync::oneshot;
+
+/// The threads.
+pub struct Workers {
+    workers: Vec<Worker>,
+    next: AtomicUsize,
+}
+
+struct Worker {
+    handle: Handle,
+    stop: Option<oneshot::Sender<()>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Workers {
+    /// Starts `count` threads.
+    pub fn start(count: usize) -> std::io::Result<Self> {
+        let workers = (0..count.max(1)).map(Worker::start).collect::<std::io::Result<_>>()?;
+        Ok(Self { workers, next: AtomicUsize::new(0) })
+    }
+
+    /// The runtime of the next thread in turn.
+    pub fn next(&self) -> &Handle {
+        let index = self.next.fetch_add(1, Ordering::Relaxed) % self.workers.len();
+        &self.workers[index].handle
+    }
+
+    /// Runs `future` on the next thread in turn.
+    pub fn spawn(&self, future: impl Future<Output = ()> + Send + 'static) {
+        self.next().spawn(future);
+    }
+}
+
+impl Worker {
+    fn start(index: usize) -> std::io::Result<Self> {
+        let runtime = Builder::new_current_thread().enable_all().event_interval(31).build()?;
+        let handle = runtime.handle().clone();
+        let (stop, stopped) = oneshot::channel();
+        let thread = std::thread::Builder::new().name(format!("worker-{index}")).spawn(move || {
+            // An error means that the sender is gone, which is the same order.
+            _ = runtime.block_on(stopped);
+        })?;
+        Ok(Self { handle, stop: Some(stop), thread: Some(thread) })
+    }
+}
+
+impl Drop for Workers {
+    /// Ends the threads, and with them the tasks still on them.
+    fn drop(&mut self) {
+        for worker in &mut self.workers {
+            worker.stop.take();
+        }
+        for worker in &mut self.workers {
+            if let Some(thread) = worker.thread.take() {
+                _ = thread.join();
+            }
+        }
+    }
+}
