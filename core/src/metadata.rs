@@ -121,7 +121,8 @@ mod tests {
     #[test]
     fn the_reference_reads_what_we_write() {
         let metadata = Metadata::new([topic("t", &[("c", true), ("e#ephemeral", false)]), topic("x#ephemeral", &[])]);
-        let json = r#"{"topics":[{"name":"t","paused":false,"channels":[{"name":"c","paused":true}]}],"version":"1.3.0"}"#;
+        let json =
+            r#"{"topics":[{"name":"t","paused":false,"channels":[{"name":"c","paused":true}]}],"version":"1.3.0"}"#;
         assert_eq!(String::from_utf8(metadata.encode()).unwrap(), json);
         assert_eq!(Metadata::new([]).encode(), br#"{"topics":null,"version":"1.3.0"}"#);
     }

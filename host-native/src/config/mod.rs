@@ -1,0 +1,46 @@
+//! Options of the daemons and tools: one table per program, everything else derived from it.
+//!
+//! A program states its options once, with [`options!`](flags): name, type, default and help text of each flag, in
+//! groups. From that table come the typed struct, command-line parsing ([`args`]), the config file ([`file`]), the
+//! `--help` page ([`help`]), `GET /config/:opt` ([`read_option`]) and shell completions ([`command`]). The table of
+//! nsqd is in [`nsqd`]; nothing outside it knows a flag of nsqd.
+//!
+//! Precedence is command line, then config file, then default. No environment variable sets an option.
+//!
+//! # Why clap does not parse
+//!
+//! The flags must mean what Go's `flag` package makes of them: `-x` is `--x`, a bare word ends the flags, a boolean
+//! never takes the next word, a value may begin with a dash, `--` may be a value. Bending clap to that takes a pre-pass
+//! that is already the whole parser ([`args`] is about a hundred lines), so clap only gets a description made from
+//! the table, for completions and man pages.
+
+mod address;
+mod args;
+mod command;
+mod duration;
+mod error;
+mod file;
+mod flags;
+mod help;
+mod load;
+pub mod nsqd;
+mod number;
+mod value;
+
+pub use address::{BadListenAddress, ListenAddress};
+pub use command::{completions, describe};
+pub use duration::{BadDuration, format_duration, format_duration_seconds, parse_duration};
+pub use error::{ConfigError, FileError, UsageError};
+pub use flags::{Builtin, Flag, Group, OptionSet, Program, Role, Source, Sources, find_flag, read_option};
+pub use help::{help_page, usage_page};
+pub use load::{Loaded, Outcome, load, load_or_exit};
+pub use nsqd::NsqdOptions;
+pub use value::{BadValue, Choice, Kind, OptionValue, Percentiles};
+
+/// The NSQ release whose behaviour the daemons have, and the version they report.
+pub const NSQ_VERSION: &str = "1.3.0";
+
+/// What `--version` prints, in nsqd's form: `nsqd v1.3.0 (built w/sansq 0.1.0)`.
+pub fn version_text(program: &str) -> String {
+    format!("{program} v{NSQ_VERSION} (built w/sansq {})", env!("CARGO_PKG_VERSION"))
+}

@@ -1,0 +1,194 @@
+//! What must hold between nsqd's options, what this build cannot do, and what may change while it runs.
+
+use super::{NsqdOptions, TlsClientAuthPolicy, TlsRequired};
+use crate::config::Choice;
+use crate::log::LogLevel;
+use std::time::Duration;
+use thiserror::Error;
+
+/// Options that nsqd cannot start with. The texts are nsqd's where it has one (`nsqd/nsqd.go`, `New`).
+#[derive(Debug, Clone, PartialEq, Error)]
+pub enum InvalidOptions {
+    /// Beyond 1 to 9.
+    #[error("--max-deflate-level must be [1,9]")]
+    MaxDeflateLevel,
+    /// Beyond 0 to 1023.
+    #[error("--node-id must be [0,1024)")]
+    NodeId,
+    /// TLS wanted, but nothing to do it with.
+    #[error("cannot require TLS client connections without TLS key and cert")]
+    TlsWithoutCertificate,
+    /// A certificate without its key, or the other way round.
+    #[error("failed to build TLS config - --{given} was given without --{missing}")]
+    HalfCertificate {
+        /// The flag that was given.
+        given: &'static str,
+        /// The one that was not.
+        missing: &'static str,
+    },
+    /// Neither `get` nor `post`.
+    #[error("--auth-http-request-method must be post or get")]
+    AuthMethod,
+    /// Not above 0 and up to 1.
+    #[error("invalid E2E processing latency percentile: {0}")]
+    Percentile(f64),
+    /// A period of no length. nsqd dies of these when they are first used.
+    #[error("--{0} must be longer than 0s")]
+    ZeroDuration(&'static str),
+    /// Something that protects this nsqd was asked for, and this build does not offer it.
+    #[error("{0}")]
+    Unavailable(Unavailable),
+    /// A protection was asked for where flags are not read any more.
+    #[error("--{flag} stands after {first:?}, where flags end, and would be ignored")]
+    IgnoredProtection {
+        /// The flag.
+        flag: &'static str,
+        /// The word that ended the flags.
+        first: String,
+    },
+}
+
+/// A flag that asks for something this build does not offer yet.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error("--{flag} asks for {feature}, which this build does not offer yet{}",
+    if *.protects { "; not starting without it" } else { "; going on without it" })]
+pub struct Unavailable {
+    /// The flag.
+    pub flag: &'static str,
+    /// What it asks for.
+    pub feature: &'static str,
+    /// Going on without it would leave open what was to be closed.
+    pub protects: bool,
+}
+
+/// Flags of which every use is meant to close a door.
+const PROTECTIONS: [&str; 5] = ["tls-cert", "tls-key", "tls-required", "tls-client-auth-policy", "auth-http-address"];
+
+/// Why `PUT /config/:opt` was refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+pub enum PutError {
+    /// No option of that name can be changed.
+    #[error("INVALID_OPTION")]
+    Option,
+    /// The option cannot have that value.
+    #[error("INVALID_VALUE")]
+    Value,
+}
+
+impl NsqdOptions {
+    /// The options, if nsqd can start with them. `--tls-client-auth-policy` has then become `--tls-required`.
+    pub fn checked(mut self) -> Result<Self, InvalidOptions> {
+        if !(1..=9).contains(&self.max_deflate_level) {
+            return Err(InvalidOptions::MaxDeflateLevel);
+        }
+        if !(0..1024).contains(&self.id) {
+            return Err(InvalidOptions::NodeId);
+        }
+        self.check_tls()?;
+        if !matches!(self.auth_http_request_method.as_str(), "get" | "post") {
+            return Err(InvalidOptions::AuthMethod);
+        }
+        if let Some(bad) = self.e2e_processing_latency_percentiles.0.iter().find(|p| !(**p > 0.0 && **p <= 1.0)) {
+            return Err(InvalidOptions::Percentile(*bad));
+        }
+        if self.sync_timeout == Duration::ZERO {
+            return Err(InvalidOptions::ZeroDuration("sync-timeout"));
+        }
+        if self.statsd_interval == Duration::ZERO && !self.statsd_address.is_empty() {
+            return Err(InvalidOptions::ZeroDuration("statsd-interval"));
+        }
+        Ok(self)
+    }
+
+    fn check_tls(&mut self) -> Result<(), InvalidOptions> {
+        if self.tls_client_auth_policy != TlsClientAuthPolicy::None && self.tls_required == TlsRequired::No {
+            self.tls_required = TlsRequired::Yes;
+        }
+        let half = |given, missing| Err(InvalidOptions::HalfCertificate { given, missing });
+        match (self.tls_cert.as_os_str().is_empty(), self.tls_key.as_os_str().is_empty()) {
+            (false, true) => half("tls-cert", "tls-key"),
+            (true, false) => half("tls-key", "tls-cert"),
+            (true, true) if self.tls_required != TlsRequired::No => Err(InvalidOptions::TlsWithoutCertificate),
+            (true, true) | (false, false) => Ok(()),
+        }
+    }
+
+    /// Each thing that was asked for and that this build does not offer yet. A feature leaves this list when it comes.
+    pub fn unavailable(&self) -> Vec<Unavailable> {
+        const TLS: &str = "TLS";
+        let set = |flag| self.sources.is_set(flag);
+        [
+            ("tls-cert", TLS, !self.tls_cert.as_os_str().is_empty()),
+            ("tls-key", TLS, !self.tls_key.as_os_str().is_empty()),
+            ("tls-required", TLS, set("tls-required") && self.tls_required != TlsRequired::No),
+            ("tls-client-auth-policy", "client certificates", self.tls_client_auth_policy != TlsClientAuthPolicy::None),
+            ("auth-http-address", "authorization", !self.auth_http_addresses.is_empty()),
+            ("statsd-address", "statsd reports", !self.statsd_address.is_empty()),
+            ("lookupd-tcp-address", "registration with nsqlookupd", !self.lookupd_tcp_addresses.is_empty()),
+            ("snappy", "compression", self.snappy && set("snappy")),
+            ("deflate", "compression", self.deflate && set("deflate")),
+        ]
+        .into_iter()
+        .filter(|(_, _, asked)| *asked)
+        .map(|(flag, feature, _)| Unavailable { flag, feature, protects: PROTECTIONS.contains(&flag) })
+        .collect()
+    }
+
+    /// Experiments that were enabled and that do not exist; nsqd says nothing about them.
+    pub fn unknown_experiments(&self) -> impl Iterator<Item = &str> {
+        self.enable_experiment.iter().map(String::as_str).filter(|name| *name != "topology-aware-consumption")
+    }
+
+    /// Fills in what is only known once the sockets are bound: ports to broadcast, and the host in the statsd prefix.
+    ///
+    /// A port is `None` for a Unix socket or a listener that is off; the broadcast port then stays 0.
+    pub fn complete(&mut self, tcp_port: Option<u16>, http_port: Option<u16>) {
+        if self.broadcast_tcp_port == 0 {
+            self.broadcast_tcp_port = tcp_port.unwrap_or(0);
+        }
+        if self.broadcast_http_port == 0 {
+            self.broadcast_http_port = http_port.unwrap_or(0);
+        }
+        if !self.statsd_prefix.is_empty() {
+            let host = &self.broadcast_address;
+            let host = if host.contains(':') { format!("[{host}]") } else { host.clone() };
+            let host = format!("{host}:{}", self.broadcast_http_port).replace(['.', ':'], "_");
+            self.statsd_prefix = self.statsd_prefix.replace("%s", &host);
+            if !self.statsd_prefix.ends_with('.') {
+                self.statsd_prefix.push('.');
+            }
+        }
+    }
+
+    /// Applies the body of `PUT /config/:opt` (the caller has checked its size). The caller then acts on the new
+    /// value: `log_level` goes to [`crate::log::LogHandle::set_level`].
+    pub fn put(&mut self, key: &str, body: &[u8]) -> Result<(), PutError> {
+        match key {
+            "log_level" => {
+                let text = std::str::from_utf8(body).map_err(|_| PutError::Value)?;
+                self.log_level = LogLevel::parse(text).ok_or(PutError::Value)?;
+            }
+            "nsqlookupd_tcp_addresses" => {
+                let addresses: Option<Vec<String>> = serde_json::from_slice(body).map_err(|_| PutError::Value)?;
+                self.lookupd_tcp_addresses = addresses.unwrap_or_default();
+            }
+            _ => return Err(PutError::Option),
+        }
+        Ok(())
+    }
+}
+
+/// Refuses words after the flags that were meant as protection: nsqd would run open.
+pub(super) fn check_ignored(ignored: &[String]) -> Result<(), InvalidOptions> {
+    for word in ignored {
+        let Some(name) = word.strip_prefix("--").or_else(|| word.strip_prefix('-')) else {
+            continue;
+        };
+        let name = name.split('=').next().unwrap_or_default();
+        if let Some(flag) = PROTECTIONS.into_iter().find(|protection| *protection == name) {
+            let first = ignored.first().cloned().unwrap_or_default();
+            return Err(InvalidOptions::IgnoredProtection { flag, first });
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,47 @@
+//! The first steps of the nsqd process: options, logging, and whether to go on.
+
+use super::check::check_ignored;
+use super::{InvalidOptions, NsqdOptions};
+use crate::config::{Loaded, load_or_exit};
+use crate::fatal;
+use crate::log::{self, LogHandle};
+use std::process::ExitCode;
+use tracing::warn;
+
+/// Reads the options of this process, starts logging, and checks that nsqd can run as asked.
+///
+/// If the process should end instead, everything is said and the error is its exit code.
+pub fn start() -> Result<(NsqdOptions, LogHandle), ExitCode> {
+    // nsqd says this before it has read --log-prefix, and so with the default.
+    let Loaded { options, warnings, ignored } = load_or_exit::<NsqdOptions>("[nsqd] ")?;
+    let log = log::init(&options.log_prefix, options.log_level, options.log_format).map_err(|error| {
+        log::fatal_line("[nsqd] ", &error.to_string());
+        ExitCode::FAILURE
+    })?;
+    for warning in warnings {
+        warn!("{warning}");
+    }
+    match check(options, &ignored) {
+        Ok(options) => Ok((options, log)),
+        Err(error) => {
+            fatal!("failed to instantiate nsqd - {error}");
+            Err(ExitCode::FAILURE)
+        }
+    }
+}
+
+/// All checks; what only deserves a warning is logged.
+fn check(options: NsqdOptions, ignored: &[String]) -> Result<NsqdOptions, InvalidOptions> {
+    check_ignored(ignored)?;
+    let options = options.checked()?;
+    for unavailable in options.unavailable() {
+        if unavailable.protects {
+            return Err(InvalidOptions::Unavailable(unavailable));
+        }
+        warn!("{unavailable}");
+    }
+    for name in options.unknown_experiments() {
+        warn!("--enable-experiment: there is no experiment {name:?}");
+    }
+    Ok(options)
+}
