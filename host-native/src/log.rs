@@ -119,13 +119,8 @@ pub struct AlreadyStarted;
 /// Starts logging to standard error for the whole process.
 pub fn init(prefix: &str, level: LogLevel, format: LogFormat) -> Result<LogHandle, AlreadyStarted> {
     let handle = LogHandle::new(level);
-    let layer = LogLayer {
-        line: Line::new(prefix, format),
-        handle: handle.clone(),
-        sink: Box::new(write_stderr),
-    };
-    tracing::subscriber::set_global_default(tracing_subscriber::registry().with(layer))
-        .map_err(|_| AlreadyStarted)?;
+    let layer = LogLayer { line: Line::new(prefix, format), handle: handle.clone(), sink: Box::new(write_stderr) };
+    tracing::subscriber::set_global_default(tracing_subscriber::registry().with(layer)).map_err(|_| AlreadyStarted)?;
     Ok(handle)
 }
 
@@ -141,19 +136,20 @@ fn write_stderr(line: &[u8]) {
     drop(std::io::stderr().write_all(line));
 }
 
+/// Where lines go: each in one call.
+type Sink = Box<dyn Fn(&[u8]) + Send + Sync>;
+
 /// The end of every event.
 struct LogLayer {
     line: Line,
     handle: LogHandle,
-    sink: Box<dyn Fn(&[u8]) + Send + Sync>,
+    sink: Sink,
 }
 
 impl<S: Subscriber> Layer<S> for LogLayer {
     fn enabled(&self, metadata: &Metadata<'_>, _: Context<'_, S>) -> bool {
         let level = LogLevel::of(metadata);
-        metadata.is_event()
-            && level >= self.handle.level()
-            && (level >= LogLevel::Warn || is_ours(metadata.target()))
+        metadata.is_event() && level >= self.handle.level() && (level >= LogLevel::Warn || is_ours(metadata.target()))
     }
 
     fn max_level_hint(&self) -> Option<LevelFilter> {
@@ -173,12 +169,7 @@ impl<S: Subscriber> Layer<S> for LogLayer {
         // Taken, not borrowed: should formatting a field log, that line gets a buffer of its own.
         let mut text = BUFFER.take();
         text.clear();
-        self.line.write(
-            &mut text,
-            LogLevel::of(event.metadata()),
-            &parts.message,
-            &parts.fields,
-        );
+        self.line.write(&mut text, LogLevel::of(event.metadata()), &parts.message, &parts.fields);
         (self.sink)(text.as_bytes());
         BUFFER.set(text);
     }
@@ -186,9 +177,7 @@ impl<S: Subscriber> Layer<S> for LogLayer {
 
 /// Targets are module paths: of this package's crates, its binaries, or [`FATAL`].
 fn is_ours(target: &str) -> bool {
-    ["sansq", "nsq", "to_nsq", FATAL]
-        .iter()
-        .any(|ours| target.starts_with(ours))
+    ["sansq", "nsq", "to_nsq", FATAL].iter().any(|ours| target.starts_with(ours))
 }
 
 /// What an event carries.
@@ -224,10 +213,7 @@ struct Line {
 
 impl Line {
     fn new(prefix: &str, format: LogFormat) -> Self {
-        Self {
-            prefix: prefix.to_owned(),
-            format,
-        }
+        Self { prefix: prefix.to_owned(), format }
     }
 
     /// Appends one line. Writing to a `String` cannot fail.
@@ -239,13 +225,7 @@ impl Line {
         out.push('\n');
     }
 
-    fn write_text(
-        &self,
-        out: &mut String,
-        level: LogLevel,
-        message: &str,
-        fields: &[(&str, String)],
-    ) {
+    fn write_text(&self, out: &mut String, level: LogLevel, message: &str, fields: &[(&str, String)]) {
         let time = jiff::Zoned::now();
         let time = time.strftime("%Y/%m/%d %H:%M:%S%.6f");
         let _ = write!(out, "{}{time} {}: ", self.prefix, level.label());
@@ -256,13 +236,7 @@ impl Line {
         }
     }
 
-    fn write_json(
-        &self,
-        out: &mut String,
-        level: LogLevel,
-        message: &str,
-        fields: &[(&str, String)],
-    ) {
+    fn write_json(&self, out: &mut String, level: LogLevel, message: &str, fields: &[(&str, String)]) {
         let time = jiff::Zoned::now();
         let time = time.strftime("%Y-%m-%dT%H:%M:%S%.6f%:z");
         let _ = write!(out, r#"{{"time":"{time}","level":"{}""#, level.label());
@@ -271,12 +245,7 @@ impl Line {
             .into_iter()
             .chain(fields.iter().map(|(name, value)| (*name, value.as_str())))
         {
-            let _ = write!(
-                out,
-                ",{}:{}",
-                serde_json::Value::from(name),
-                serde_json::Value::from(value)
-            );
+            let _ = write!(out, ",{}:{}", serde_json::Value::from(name), serde_json::Value::from(value));
         }
         out.push('}');
     }

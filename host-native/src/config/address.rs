@@ -43,20 +43,14 @@ impl ListenAddress {
         };
         let digits = !port.is_empty() && port.bytes().all(|b| b.is_ascii_digit());
         match port.parse() {
-            Ok(port) if digits => Ok(Self::Tcp {
-                host: host.to_owned(),
-                port,
-            }),
+            Ok(port) if digits => Ok(Self::Tcp { host: host.to_owned(), port }),
             _ => Err(BadListenAddress::Port(port.to_owned())),
         }
     }
 
     /// A TCP address.
     pub fn tcp(host: &str, port: u16) -> Self {
-        Self::Tcp {
-            host: host.to_owned(),
-            port,
-        }
+        Self::Tcp { host: host.to_owned(), port }
     }
 }
 
@@ -81,10 +75,7 @@ impl fmt::Display for ListenAddress {
 }
 
 fn kind(accepts: &'static str) -> Kind {
-    Kind {
-        placeholder: "ADDRESS",
-        ..Kind::new(accepts)
-    }
+    Kind { placeholder: "ADDRESS", ..Kind::new(accepts) }
 }
 
 impl OptionValue for ListenAddress {
@@ -133,17 +124,11 @@ mod tests {
             ("[::1]:4150", "::1", 4150),
             ("db.example:1", "db.example", 1),
         ] {
-            assert_eq!(
-                ListenAddress::parse(text),
-                Ok(ListenAddress::tcp(host, port))
-            );
+            assert_eq!(ListenAddress::parse(text), Ok(ListenAddress::tcp(host, port)));
             assert_eq!(ListenAddress::tcp(host, port).to_string(), text);
         }
         for text in ["/run/nsqd.sock", "nsqd.sock", "::1", "[::1]"] {
-            assert_eq!(
-                ListenAddress::parse(text),
-                Ok(ListenAddress::Unix(text.into()))
-            );
+            assert_eq!(ListenAddress::parse(text), Ok(ListenAddress::Unix(text.into())));
         }
     }
 
@@ -151,10 +136,7 @@ mod tests {
     fn refuses_bad_ports() {
         assert_eq!(ListenAddress::parse(""), Err(BadListenAddress::Empty));
         for port in ["", "65536", "-1", "+1", "http"] {
-            assert_eq!(
-                ListenAddress::parse(&format!("h:{port}")),
-                Err(BadListenAddress::Port(port.into()))
-            );
+            assert_eq!(ListenAddress::parse(&format!("h:{port}")), Err(BadListenAddress::Port(port.into())));
         }
     }
 }

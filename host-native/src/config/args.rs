@@ -36,20 +36,10 @@ pub(super) enum Print {
 /// Reads the arguments after the program's name.
 ///
 /// As in Go, `-h` ends the reading: what follows it cannot be wrong any more.
-pub(super) fn parse<O: OptionSet>(
-    args: impl Iterator<Item = OsString>,
-) -> Result<CommandLine<O>, UsageError> {
-    let mut line = CommandLine {
-        options: O::default(),
-        config: PathBuf::new(),
-        print: None,
-        ignored: Vec::new(),
-    };
+pub(super) fn parse<O: OptionSet>(args: impl Iterator<Item = OsString>) -> Result<CommandLine<O>, UsageError> {
+    let mut line = CommandLine { options: O::default(), config: PathBuf::new(), print: None, ignored: Vec::new() };
     let args = args
-        .map(|arg| {
-            arg.into_string()
-                .map_err(|arg| UsageError::NotUtf8(arg.to_string_lossy().into_owned()))
-        })
+        .map(|arg| arg.into_string().map_err(|arg| UsageError::NotUtf8(arg.to_string_lossy().into_owned())))
         .collect::<Result<Vec<_>, _>>()?;
     let mut args = args.into_iter().peekable();
 
@@ -63,14 +53,8 @@ pub(super) fn parse<O: OptionSet>(
                 line.print = Some(Print::Help);
                 return Ok(line);
             }
-            let suggestion = suggest(
-                &name.replace('_', "-"),
-                all_flags::<O>().map(|flag| flag.name.to_owned()),
-            );
-            return Err(UsageError::Undefined {
-                name: name.to_owned(),
-                suggestion,
-            });
+            let suggestion = suggest(&name.replace('_', "-"), all_flags::<O>().map(|flag| flag.name.to_owned()));
+            return Err(UsageError::Undefined { name: name.to_owned(), suggestion });
         };
         let value = match value {
             Some(value) => value.to_owned(),
@@ -88,10 +72,7 @@ pub(super) fn parse<O: OptionSet>(
 
 /// `-name`, `--name`, `--name=value`.
 fn split_flag(word: &str) -> Result<(&str, Option<&str>), UsageError> {
-    let body = word
-        .strip_prefix("--")
-        .or_else(|| word.strip_prefix('-'))
-        .unwrap_or(word);
+    let body = word.strip_prefix("--").or_else(|| word.strip_prefix('-')).unwrap_or(word);
     if body.is_empty() || body.starts_with(['-', '=']) {
         return Err(UsageError::Syntax(word.to_owned()));
     }
@@ -114,33 +95,20 @@ impl<O: OptionSet> CommandLine<O> {
         match flag.role {
             Role::Option { get_mut, .. } => {
                 let field = get_mut(&mut self.options);
-                field
-                    .set_text(value)
-                    .map_err(|reason| bad_value(flag, &*field, value, &reason))?;
+                field.set_text(value).map_err(|reason| bad_value(flag, &*field, value, &reason))?;
                 self.options.sources_mut().note(flag.name, Source::Flag);
             }
             Role::Builtin(Builtin::Config) => self.config = value.into(),
-            Role::Builtin(Builtin::Completions) => {
-                self.print = Some(Print::Completions(parse_shell(flag, value)?))
-            }
-            Role::Builtin(Builtin::Help) => {
-                self.print = parse_switch(flag, value)?.then_some(Print::Help)
-            }
-            Role::Builtin(Builtin::Version) => {
-                self.print = parse_switch(flag, value)?.then_some(Print::Version)
-            }
+            Role::Builtin(Builtin::Completions) => self.print = Some(Print::Completions(parse_shell(flag, value)?)),
+            Role::Builtin(Builtin::Help) => self.print = parse_switch(flag, value)?.then_some(Print::Help),
+            Role::Builtin(Builtin::Version) => self.print = parse_switch(flag, value)?.then_some(Print::Version),
             Role::Builtin(Builtin::Deprecated) => drop(parse_switch(flag, value)?),
         }
         Ok(())
     }
 }
 
-fn bad_value<O>(
-    flag: &Flag<O>,
-    field: &dyn OptionValue,
-    value: &str,
-    reason: &impl ToString,
-) -> UsageError {
+fn bad_value<O>(flag: &Flag<O>, field: &dyn OptionValue, value: &str, reason: &impl ToString) -> UsageError {
     let kind = field.kind();
     UsageError::BadValue {
         name: flag.name,

@@ -12,13 +12,10 @@ use clap_complete::Shell;
 pub fn describe<O: OptionSet>() -> Command {
     let defaults = O::default();
     let program = O::PROGRAM;
-    let version = version_text(program.name);
     let mut command = Command::new(program.name)
         .about(program.title)
         .long_about(program.about)
-        .version(clap::builder::Str::from(
-            String::leak(version) as &'static str
-        ))
+        .version(version_text(program.name))
         .disable_help_flag(true)
         .disable_version_flag(true);
     for group in O::groups() {
@@ -31,18 +28,11 @@ pub fn describe<O: OptionSet>() -> Command {
 }
 
 fn describe_flag<O>(flag: &'static Flag<O>, defaults: &O) -> Arg {
-    let arg = Arg::new(flag.name)
-        .long(flag.name)
-        .help(first_sentence(flag.help))
-        .long_help(flag.help);
+    let arg = Arg::new(flag.name).long(flag.name).help(first_sentence(flag.help)).long_help(flag.help);
     match flag.role {
         Role::Builtin(Builtin::Config) => arg.value_hint(ValueHint::FilePath),
-        Role::Builtin(Builtin::Completions) => {
-            arg.value_parser(PossibleValuesParser::new(["bash", "zsh", "fish"]))
-        }
-        Role::Builtin(Builtin::Help | Builtin::Version | Builtin::Deprecated) => {
-            arg.action(ArgAction::SetTrue)
-        }
+        Role::Builtin(Builtin::Completions) => arg.value_parser(PossibleValuesParser::new(["bash", "zsh", "fish"])),
+        Role::Builtin(Builtin::Help | Builtin::Version | Builtin::Deprecated) => arg.action(ArgAction::SetTrue),
         Role::Option { get, .. } => {
             let kind = get(defaults).kind();
             let arg = arg.value_name(flag.placeholder.unwrap_or(kind.placeholder));
@@ -51,30 +41,16 @@ fn describe_flag<O>(flag: &'static Flag<O>, defaults: &O) -> Arg {
                 [] => arg,
                 choices => arg.value_parser(PossibleValuesParser::new(choices.to_vec())),
             };
-            let arg = if kind.switch {
-                arg.num_args(0..=1).require_equals(true)
-            } else {
-                arg
-            };
-            let arg = if kind.path {
-                arg.value_hint(ValueHint::AnyPath)
-            } else {
-                arg
-            };
-            if kind.repeatable {
-                arg.action(ArgAction::Append)
-            } else {
-                arg
-            }
+            let arg = if kind.switch { arg.num_args(0..=1).require_equals(true) } else { arg };
+            let arg = if kind.path { arg.value_hint(ValueHint::AnyPath) } else { arg };
+            if kind.repeatable { arg.action(ArgAction::Append) } else { arg }
         }
     }
 }
 
 /// Up to the first full stop that ends a sentence.
 pub(super) fn first_sentence(text: &str) -> &str {
-    text.split_once(". ")
-        .map_or(text, |(first, _)| first)
-        .trim_end_matches('.')
+    text.split_once(". ").map_or(text, |(first, _)| first).trim_end_matches('.')
 }
 
 /// The completion script of the program for `shell`.

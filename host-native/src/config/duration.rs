@@ -78,27 +78,19 @@ fn parse_term(text: &str) -> Result<(u128, &str), BadDuration> {
     if whole.is_empty() && fraction.is_empty() {
         return Err(BadDuration::Syntax);
     }
-    let end = rest
-        .find(|c: char| c == '.' || c.is_ascii_digit())
-        .unwrap_or(rest.len());
+    let end = rest.find(|c: char| c == '.' || c.is_ascii_digit()).unwrap_or(rest.len());
     let (name, rest) = rest.split_at(end);
     if name.is_empty() {
         return Err(BadDuration::NoUnit);
     }
-    let unit = UNITS
-        .iter()
-        .find(|(unit, _)| *unit == name)
-        .map(|(_, nanos)| *nanos);
+    let unit = UNITS.iter().find(|(unit, _)| *unit == name).map(|(_, nanos)| *nanos);
     let unit = unit.ok_or_else(|| BadDuration::UnknownUnit(name.to_owned()))?;
 
     let whole: u128 = match whole {
         "" => 0,
         digits => digits.parse().map_err(|_| BadDuration::TooLong)?,
     };
-    let whole = whole
-        .checked_mul(unit)
-        .filter(|nanos| *nanos <= NANOS_MAX)
-        .ok_or(BadDuration::TooLong)?;
+    let whole = whole.checked_mul(unit).filter(|nanos| *nanos <= NANOS_MAX).ok_or(BadDuration::TooLong)?;
     Ok((whole + fraction_of(fraction, unit), rest))
 }
 
@@ -111,17 +103,11 @@ fn fraction_of(digits: &str, unit: u128) -> u128 {
 }
 
 fn split_digits(text: &str) -> (&str, &str) {
-    text.split_at(
-        text.find(|c: char| !c.is_ascii_digit())
-            .unwrap_or(text.len()),
-    )
+    text.split_at(text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len()))
 }
 
 fn from_nanos(nanos: u128) -> Duration {
-    Duration::new(
-        (nanos / 1_000_000_000) as u64,
-        (nanos % 1_000_000_000) as u32,
-    )
+    Duration::new((nanos / 1_000_000_000) as u64, (nanos % 1_000_000_000) as u32)
 }
 
 /// Writes a duration as Go does: `0s`, `25ms`, `1.5s`, `1m0s`, `1h0m0s`.
@@ -204,10 +190,7 @@ mod tests {
             ("1m-5s", BadDuration::UnknownUnit("m-".into())),
             ("-1s", BadDuration::Negative),
             ("9223372036854775808ns", BadDuration::TooLong),
-            (
-                "9999999999999999999999999999999999999999999h",
-                BadDuration::TooLong,
-            ),
+            ("9999999999999999999999999999999999999999999h", BadDuration::TooLong),
             ("290y", BadDuration::UnknownUnit("y".into())),
             ("2562047h2562047h", BadDuration::TooLong),
         ] {
@@ -232,10 +215,7 @@ mod tests {
         ] {
             assert_eq!(format_duration(from_nanos(nanos)), expected);
         }
-        assert_eq!(
-            format_duration_seconds(Duration::from_millis(61_999)),
-            "1m1s"
-        );
+        assert_eq!(format_duration_seconds(Duration::from_millis(61_999)), "1m1s");
         assert_eq!(format_duration_seconds(Duration::from_millis(999)), "0s");
     }
 }

@@ -44,10 +44,7 @@ pub enum UsageError {
 }
 
 fn did_you_mean(suggestion: &Option<String>) -> String {
-    suggestion
-        .as_ref()
-        .map(|name| format!("\ndid you mean --{name}?"))
-        .unwrap_or_default()
+    suggestion.as_ref().map(|name| format!("\ndid you mean --{name}?")).unwrap_or_default()
 }
 
 impl UsageError {
@@ -102,10 +99,7 @@ fn plain_io_error(error: &io::Error) -> String {
     let text = error.to_string();
     let text = text.split(" (os error").next().unwrap_or_default();
     let mut chars = text.chars();
-    chars
-        .next()
-        .map(|first| first.to_lowercase().chain(chars).collect())
-        .unwrap_or_default()
+    chars.next().map(|first| first.to_lowercase().chain(chars).collect()).unwrap_or_default()
 }
 
 /// Options could not be loaded.

@@ -138,9 +138,7 @@ impl<O> Flag<O> {
         match (&self.role, self.key) {
             (Role::Builtin(_), _) => None,
             (Role::Option { .. }, Some(key)) => Some(key.into()),
-            (Role::Option { .. }, None) if self.name.contains('-') => {
-                Some(self.name.replace('-', "_").into())
-            }
+            (Role::Option { .. }, None) if self.name.contains('-') => Some(self.name.replace('-', "_").into()),
             (Role::Option { .. }, None) => Some(self.name.into()),
         }
     }

@@ -30,24 +30,12 @@ pub enum Outcome<O> {
 /// Reads the arguments after the program's name, and the config file they name.
 ///
 /// `colours`: whether a help page may have them.
-pub fn load<O: OptionSet>(
-    args: impl IntoIterator<Item = OsString>,
-    colours: bool,
-) -> Result<Outcome<O>, ConfigError> {
-    let CommandLine {
-        mut options,
-        config,
-        print,
-        ignored,
-    } = args::parse::<O>(args.into_iter())?;
+pub fn load<O: OptionSet>(args: impl IntoIterator<Item = OsString>, colours: bool) -> Result<Outcome<O>, ConfigError> {
+    let CommandLine { mut options, config, print, ignored } = args::parse::<O>(args.into_iter())?;
     if let Some(print) = print {
         return Ok(Outcome::Print(print.text::<O>(colours)));
     }
-    let mut warnings = if config.as_os_str().is_empty() {
-        Vec::new()
-    } else {
-        file::load(&config, &mut options)?
-    };
+    let mut warnings = if config.as_os_str().is_empty() { Vec::new() } else { file::load(&config, &mut options)? };
     if let Some(first) = ignored.first() {
         let rest = ignored.len();
         warnings.push(format!(
@@ -55,11 +43,7 @@ pub fn load<O: OptionSet>(
              (a switch takes its value only as --switch=value)"
         ));
     }
-    Ok(Outcome::Run(Box::new(Loaded {
-        options,
-        warnings,
-        ignored,
-    })))
+    Ok(Outcome::Run(Box::new(Loaded { options, warnings, ignored })))
 }
 
 /// [`load`] for a `main`: the process's arguments, and everything but a run already printed. The error is the exit
@@ -67,8 +51,7 @@ pub fn load<O: OptionSet>(
 ///
 /// `log_prefix`: what the line about an unusable config file starts with.
 pub fn load_or_exit<O: OptionSet>(log_prefix: &str) -> Result<Loaded<O>, ExitCode> {
-    let colours = std::io::stdout().is_terminal()
-        && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty());
+    let colours = std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty());
     match load::<O>(std::env::args_os().skip(1), colours) {
         Ok(Outcome::Run(loaded)) => Ok(*loaded),
         Ok(Outcome::Print(text)) => {

@@ -31,9 +31,7 @@ pub use address::{BadListenAddress, ListenAddress};
 pub use command::{completions, describe};
 pub use duration::{BadDuration, format_duration, format_duration_seconds, parse_duration};
 pub use error::{ConfigError, FileError, UsageError};
-pub use flags::{
-    Builtin, Flag, Group, OptionSet, Program, Role, Source, Sources, find_flag, read_option,
-};
+pub use flags::{Builtin, Flag, Group, OptionSet, Program, Role, Source, Sources, find_flag, read_option};
 pub use help::{help_page, usage_page};
 pub use load::{Loaded, Outcome, load, load_or_exit};
 pub use nsqd::NsqdOptions;
@@ -44,8 +42,5 @@ pub const NSQ_VERSION: &str = "1.3.0";
 
 /// What `--version` prints, in nsqd's form: `nsqd v1.3.0 (built w/sansq 0.1.0)`.
 pub fn version_text(program: &str) -> String {
-    format!(
-        "{program} v{NSQ_VERSION} (built w/sansq {})",
-        env!("CARGO_PKG_VERSION")
-    )
+    format!("{program} v{NSQ_VERSION} (built w/sansq {})", env!("CARGO_PKG_VERSION"))
 }

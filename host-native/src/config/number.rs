@@ -22,11 +22,7 @@ pub(super) fn parse_integer(text: &str) -> Result<i64, &'static str> {
         _ => (10, lower.as_str()),
     };
     // A separator may follow the prefix (0x_10), never end the number or stand twice.
-    let digits = if lower.starts_with('0') {
-        digits.strip_prefix('_').unwrap_or(digits)
-    } else {
-        digits
-    };
+    let digits = if lower.starts_with('0') { digits.strip_prefix('_').unwrap_or(digits) } else { digits };
     let mut magnitude: i128 = 0;
     for group in digits.split('_') {
         if group.is_empty() {
@@ -34,9 +30,7 @@ pub(super) fn parse_integer(text: &str) -> Result<i64, &'static str> {
         }
         for c in group.chars() {
             let digit = c.to_digit(radix).ok_or(SYNTAX)?;
-            magnitude = magnitude
-                .saturating_mul(radix.into())
-                .saturating_add(digit.into());
+            magnitude = magnitude.saturating_mul(radix.into()).saturating_add(digit.into());
         }
     }
     let value = if negative { -magnitude } else { magnitude };
@@ -75,15 +69,10 @@ mod tests {
         ] {
             assert_eq!(parse_integer(text), Ok(expected), "{text}");
         }
-        for text in [
-            "", "-", "abc", "1.5", "1__0", "_1", "1_", "0x", "08", "1 ", "--1", "+-1",
-        ] {
+        for text in ["", "-", "abc", "1.5", "1__0", "_1", "1_", "0x", "08", "1 ", "--1", "+-1"] {
             assert_eq!(parse_integer(text), Err("not a whole number"), "{text}");
         }
-        for text in [
-            "9223372036854775808",
-            "99999999999999999999999999999999999999999999999",
-        ] {
+        for text in ["9223372036854775808", "99999999999999999999999999999999999999999999999"] {
             assert_eq!(parse_integer(text), Err("value out of range"), "{text}");
         }
     }

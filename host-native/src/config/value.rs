@@ -33,11 +33,7 @@ impl fmt::Display for BadValue {
 }
 
 fn with_article(noun: &str) -> String {
-    let article = if noun.starts_with(['a', 'i']) {
-        "an"
-    } else {
-        "a"
-    };
+    let article = if noun.starts_with(['a', 'i']) { "an" } else { "a" };
     format!("{article} {noun}")
 }
 
@@ -62,14 +58,7 @@ impl Kind {
     /// A plain kind of value.
     pub fn new(accepts: impl Into<Cow<'static, str>>) -> Self {
         let accepts = accepts.into();
-        Self {
-            placeholder: "TEXT",
-            accepts,
-            switch: false,
-            repeatable: false,
-            path: false,
-            choices: Vec::new(),
-        }
+        Self { placeholder: "TEXT", accepts, switch: false, repeatable: false, path: false, choices: Vec::new() }
     }
 }
 
@@ -100,11 +89,7 @@ pub trait OptionValue {
 
 impl OptionValue for bool {
     fn kind(&self) -> Kind {
-        Kind {
-            placeholder: "BOOL",
-            switch: true,
-            ..Kind::new("true or false")
-        }
+        Kind { placeholder: "BOOL", switch: true, ..Kind::new("true or false") }
     }
 
     fn set_text(&mut self, text: &str) -> Result<(), BadValue> {
@@ -133,10 +118,7 @@ macro_rules! integer_option {
     ($type:ty, $min:expr, $max:expr, $accepts:literal) => {
         impl OptionValue for $type {
             fn kind(&self) -> Kind {
-                Kind {
-                    placeholder: "N",
-                    ..Kind::new($accepts)
-                }
+                Kind { placeholder: "N", ..Kind::new($accepts) }
             }
 
             fn set_text(&mut self, text: &str) -> Result<(), BadValue> {
@@ -169,10 +151,7 @@ integer_option!(u16, 0, 65_535, "a port number, 0 to 65535");
 
 impl OptionValue for Duration {
     fn kind(&self) -> Kind {
-        Kind {
-            placeholder: "DURATION",
-            ..Kind::new("a duration such as 250ms, 5s or 1h30m")
-        }
+        Kind { placeholder: "DURATION", ..Kind::new("a duration such as 250ms, 5s or 1h30m") }
     }
 
     fn set_text(&mut self, text: &str) -> Result<(), BadValue> {
@@ -216,11 +195,7 @@ impl OptionValue for String {
 /// A path; empty when not given.
 impl OptionValue for PathBuf {
     fn kind(&self) -> Kind {
-        Kind {
-            placeholder: "PATH",
-            path: true,
-            ..Kind::new("a path")
-        }
+        Kind { placeholder: "PATH", path: true, ..Kind::new("a path") }
     }
 
     fn set_text(&mut self, text: &str) -> Result<(), BadValue> {
@@ -236,10 +211,7 @@ impl OptionValue for PathBuf {
 /// A list: one element per flag, an array in the config file, or there a text with commas.
 impl OptionValue for Vec<String> {
     fn kind(&self) -> Kind {
-        Kind {
-            repeatable: true,
-            ..Kind::new("a text, or an array of texts")
-        }
+        Kind { repeatable: true, ..Kind::new("a text, or an array of texts") }
     }
 
     fn set_text(&mut self, text: &str) -> Result<(), BadValue> {
@@ -251,19 +223,10 @@ impl OptionValue for Vec<String> {
 
     fn set_toml(&mut self, value: &Value) -> Result<(), BadValue> {
         *self = match value {
-            Value::String(text) => text
-                .split(',')
-                .filter(|s| !s.is_empty())
-                .map(str::to_owned)
-                .collect(),
+            Value::String(text) => text.split(',').filter(|s| !s.is_empty()).map(str::to_owned).collect(),
             Value::Array(values) => values
                 .iter()
-                .map(|value| {
-                    value
-                        .as_str()
-                        .map(str::to_owned)
-                        .ok_or_else(|| BadValue::wrong_type(value))
-                })
+                .map(|value| value.as_str().map(str::to_owned).ok_or_else(|| BadValue::wrong_type(value)))
                 .collect::<Result<_, _>>()?,
             other => return Err(BadValue::wrong_type(other)),
         };
@@ -291,9 +254,7 @@ impl Percentiles {
 }
 
 fn parse_float(text: &str) -> Result<f64, BadValue> {
-    text.trim()
-        .parse()
-        .map_err(|_| BadValue::new(format_args!("{text:?} is not a number")))
+    text.trim().parse().map_err(|_| BadValue::new(format_args!("{text:?} is not a number")))
 }
 
 fn parse_floats(text: &str) -> Result<Vec<f64>, BadValue> {
@@ -303,11 +264,7 @@ fn parse_floats(text: &str) -> Result<Vec<f64>, BadValue> {
 impl OptionValue for Percentiles {
     fn kind(&self) -> Kind {
         let accepts = "numbers above 0 and up to 1, separated by commas";
-        Kind {
-            placeholder: "P,...",
-            repeatable: true,
-            ..Kind::new(accepts)
-        }
+        Kind { placeholder: "P,...", repeatable: true, ..Kind::new(accepts) }
     }
 
     fn set_text(&mut self, text: &str) -> Result<(), BadValue> {
@@ -338,11 +295,7 @@ impl OptionValue for Percentiles {
     }
 
     fn show(&self) -> String {
-        self.0
-            .iter()
-            .map(ToString::to_string)
-            .collect::<Vec<_>>()
-            .join(",")
+        self.0.iter().map(ToString::to_string).collect::<Vec<_>>().join(",")
     }
 
     fn encode(&self) -> String {
@@ -364,18 +317,12 @@ pub trait Choice: Copy + PartialEq + 'static {
         if text.is_empty() {
             return Self::EMPTY;
         }
-        Self::NAMES
-            .iter()
-            .find(|(name, _)| name.eq_ignore_ascii_case(text))
-            .map(|(_, value)| *value)
+        Self::NAMES.iter().find(|(name, _)| name.eq_ignore_ascii_case(text)).map(|(_, value)| *value)
     }
 
     /// The name; empty if the value has none.
     fn name(self) -> &'static str {
-        Self::NAMES
-            .iter()
-            .find(|(_, value)| *value == self)
-            .map_or("", |(name, _)| name)
+        Self::NAMES.iter().find(|(_, value)| *value == self).map_or("", |(name, _)| name)
     }
 
     /// For `GET /config/:opt`.
@@ -390,10 +337,7 @@ impl<T: Choice> OptionValue for T {
         Kind {
             placeholder: "CHOICE",
             switch: T::SWITCH,
-            ..Kind {
-                choices: choices.clone(),
-                ..Kind::new(choices.join(", "))
-            }
+            ..Kind { choices: choices.clone(), ..Kind::new(choices.join(", ")) }
         }
     }
 

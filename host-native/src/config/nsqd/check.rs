@@ -62,13 +62,7 @@ pub struct Unavailable {
 }
 
 /// Flags of which every use is meant to close a door.
-const PROTECTIONS: [&str; 5] = [
-    "tls-cert",
-    "tls-key",
-    "tls-required",
-    "tls-client-auth-policy",
-    "auth-http-address",
-];
+const PROTECTIONS: [&str; 5] = ["tls-cert", "tls-key", "tls-required", "tls-client-auth-policy", "auth-http-address"];
 
 /// Why `PUT /config/:opt` was refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
@@ -94,12 +88,7 @@ impl NsqdOptions {
         if !matches!(self.auth_http_request_method.as_str(), "get" | "post") {
             return Err(InvalidOptions::AuthMethod);
         }
-        if let Some(bad) = self
-            .e2e_processing_latency_percentiles
-            .0
-            .iter()
-            .find(|p| !(**p > 0.0 && **p <= 1.0))
-        {
+        if let Some(bad) = self.e2e_processing_latency_percentiles.0.iter().find(|p| !(**p > 0.0 && **p <= 1.0)) {
             return Err(InvalidOptions::Percentile(*bad));
         }
         if self.sync_timeout == Duration::ZERO {
@@ -112,21 +101,14 @@ impl NsqdOptions {
     }
 
     fn check_tls(&mut self) -> Result<(), InvalidOptions> {
-        if self.tls_client_auth_policy != TlsClientAuthPolicy::None
-            && self.tls_required == TlsRequired::No
-        {
+        if self.tls_client_auth_policy != TlsClientAuthPolicy::None && self.tls_required == TlsRequired::No {
             self.tls_required = TlsRequired::Yes;
         }
         let half = |given, missing| Err(InvalidOptions::HalfCertificate { given, missing });
-        match (
-            self.tls_cert.as_os_str().is_empty(),
-            self.tls_key.as_os_str().is_empty(),
-        ) {
+        match (self.tls_cert.as_os_str().is_empty(), self.tls_key.as_os_str().is_empty()) {
             (false, true) => half("tls-cert", "tls-key"),
             (true, false) => half("tls-key", "tls-cert"),
-            (true, true) if self.tls_required != TlsRequired::No => {
-                Err(InvalidOptions::TlsWithoutCertificate)
-            }
+            (true, true) if self.tls_required != TlsRequired::No => Err(InvalidOptions::TlsWithoutCertificate),
             (true, true) | (false, false) => Ok(()),
         }
     }
@@ -138,50 +120,23 @@ impl NsqdOptions {
         [
             ("tls-cert", TLS, !self.tls_cert.as_os_str().is_empty()),
             ("tls-key", TLS, !self.tls_key.as_os_str().is_empty()),
-            (
-                "tls-required",
-                TLS,
-                set("tls-required") && self.tls_required != TlsRequired::No,
-            ),
-            (
-                "tls-client-auth-policy",
-                "client certificates",
-                self.tls_client_auth_policy != TlsClientAuthPolicy::None,
-            ),
-            (
-                "auth-http-address",
-                "authorization",
-                !self.auth_http_addresses.is_empty(),
-            ),
-            (
-                "statsd-address",
-                "statsd reports",
-                !self.statsd_address.is_empty(),
-            ),
-            (
-                "lookupd-tcp-address",
-                "registration with nsqlookupd",
-                !self.lookupd_tcp_addresses.is_empty(),
-            ),
+            ("tls-required", TLS, set("tls-required") && self.tls_required != TlsRequired::No),
+            ("tls-client-auth-policy", "client certificates", self.tls_client_auth_policy != TlsClientAuthPolicy::None),
+            ("auth-http-address", "authorization", !self.auth_http_addresses.is_empty()),
+            ("statsd-address", "statsd reports", !self.statsd_address.is_empty()),
+            ("lookupd-tcp-address", "registration with nsqlookupd", !self.lookupd_tcp_addresses.is_empty()),
             ("snappy", "compression", self.snappy && set("snappy")),
             ("deflate", "compression", self.deflate && set("deflate")),
         ]
         .into_iter()
         .filter(|(_, _, asked)| *asked)
-        .map(|(flag, feature, _)| Unavailable {
-            flag,
-            feature,
-            protects: PROTECTIONS.contains(&flag),
-        })
+        .map(|(flag, feature, _)| Unavailable { flag, feature, protects: PROTECTIONS.contains(&flag) })
         .collect()
     }
 
     /// Experiments that were enabled and that do not exist; nsqd says nothing about them.
     pub fn unknown_experiments(&self) -> impl Iterator<Item = &str> {
-        self.enable_experiment
-            .iter()
-            .map(String::as_str)
-            .filter(|name| *name != "topology-aware-consumption")
+        self.enable_experiment.iter().map(String::as_str).filter(|name| *name != "topology-aware-consumption")
     }
 
     /// Fills in what is only known once the sockets are bound: ports to broadcast, and the host in the statsd prefix.
@@ -196,11 +151,7 @@ impl NsqdOptions {
         }
         if !self.statsd_prefix.is_empty() {
             let host = &self.broadcast_address;
-            let host = if host.contains(':') {
-                format!("[{host}]")
-            } else {
-                host.clone()
-            };
+            let host = if host.contains(':') { format!("[{host}]") } else { host.clone() };
             let host = format!("{host}:{}", self.broadcast_http_port).replace(['.', ':'], "_");
             self.statsd_prefix = self.statsd_prefix.replace("%s", &host);
             if !self.statsd_prefix.ends_with('.') {
@@ -218,8 +169,7 @@ impl NsqdOptions {
                 self.log_level = LogLevel::parse(text).ok_or(PutError::Value)?;
             }
             "nsqlookupd_tcp_addresses" => {
-                let addresses: Option<Vec<String>> =
-                    serde_json::from_slice(body).map_err(|_| PutError::Value)?;
+                let addresses: Option<Vec<String>> = serde_json::from_slice(body).map_err(|_| PutError::Value)?;
                 self.lookupd_tcp_addresses = addresses.unwrap_or_default();
             }
             _ => return Err(PutError::Option),
@@ -235,10 +185,7 @@ pub(super) fn check_ignored(ignored: &[String]) -> Result<(), InvalidOptions> {
             continue;
         };
         let name = name.split('=').next().unwrap_or_default();
-        if let Some(flag) = PROTECTIONS
-            .into_iter()
-            .find(|protection| *protection == name)
-        {
+        if let Some(flag) = PROTECTIONS.into_iter().find(|protection| *protection == name) {
             let first = ignored.first().cloned().unwrap_or_default();
             return Err(InvalidOptions::IgnoredProtection { flag, first });
         }

@@ -13,16 +13,11 @@ use tracing::warn;
 /// If the process should end instead, everything is said and the error is its exit code.
 pub fn start() -> Result<(NsqdOptions, LogHandle), ExitCode> {
     // nsqd says this before it has read --log-prefix, and so with the default.
-    let Loaded {
-        options,
-        warnings,
-        ignored,
-    } = load_or_exit::<NsqdOptions>("[nsqd] ")?;
-    let log =
-        log::init(&options.log_prefix, options.log_level, options.log_format).map_err(|error| {
-            log::fatal_line("[nsqd] ", &error.to_string());
-            ExitCode::FAILURE
-        })?;
+    let Loaded { options, warnings, ignored } = load_or_exit::<NsqdOptions>("[nsqd] ")?;
+    let log = log::init(&options.log_prefix, options.log_level, options.log_format).map_err(|error| {
+        log::fatal_line("[nsqd] ", &error.to_string());
+        ExitCode::FAILURE
+    })?;
     for warning in warnings {
         warn!("{warning}");
     }

@@ -35,11 +35,8 @@ pub enum TlsRequired {
 }
 
 impl Choice for TlsRequired {
-    const NAMES: &'static [(&'static str, Self)] = &[
-        ("true", Self::Yes),
-        ("false", Self::No),
-        ("tcp-https", Self::TcpHttps),
-    ];
+    const NAMES: &'static [(&'static str, Self)] =
+        &[("true", Self::Yes), ("false", Self::No), ("tcp-https", Self::TcpHttps)];
     const SWITCH: bool = true;
 
     /// Also takes what a boolean flag takes: `1`, `t`, `F`.
@@ -74,12 +71,8 @@ pub enum TlsVersion {
 }
 
 impl Choice for TlsVersion {
-    const NAMES: &'static [(&'static str, Self)] = &[
-        ("tls1.0", Self::Tls10),
-        ("tls1.1", Self::Tls11),
-        ("tls1.2", Self::Tls12),
-        ("tls1.3", Self::Tls13),
-    ];
+    const NAMES: &'static [(&'static str, Self)] =
+        &[("tls1.0", Self::Tls10), ("tls1.1", Self::Tls11), ("tls1.2", Self::Tls12), ("tls1.3", Self::Tls13)];
     const EMPTY: Option<Self> = Some(Self::Tls10);
 
     /// The number on the wire, 0x0301 for 1.0.
@@ -107,10 +100,8 @@ pub enum TlsClientAuthPolicy {
 }
 
 impl Choice for TlsClientAuthPolicy {
-    const NAMES: &'static [(&'static str, Self)] = &[
-        ("require", Self::Require),
-        ("require-verify", Self::RequireVerify),
-    ];
+    const NAMES: &'static [(&'static str, Self)] =
+        &[("require", Self::Require), ("require-verify", Self::RequireVerify)];
     const EMPTY: Option<Self> = Some(Self::None);
 }
 
@@ -127,9 +118,6 @@ pub enum PublishAck {
 }
 
 impl Choice for PublishAck {
-    const NAMES: &'static [(&'static str, Self)] = &[
-        ("accepted", Self::Accepted),
-        ("written", Self::Written),
-        ("synced", Self::Synced),
-    ];
+    const NAMES: &'static [(&'static str, Self)] =
+        &[("accepted", Self::Accepted), ("written", Self::Written), ("synced", Self::Synced)];
 }
