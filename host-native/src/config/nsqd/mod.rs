@@ -1,4 +1,4 @@
-//! The options of nsqd: one table, and ([`check`]) what must hold between them.
+//! The options of nsqd: one table, and (`check`) what must hold between them.
 //!
 //! Names, defaults and config keys are those of nsqd 1.3.0 (`apps/nsqd/options.go`, `nsqd/options.go`); the last two
 //! groups are ours. The file is long because the table is: the texts below are also the help page and the docs.
