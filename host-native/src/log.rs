@@ -136,11 +136,14 @@ fn write_stderr(line: &[u8]) {
     drop(std::io::stderr().write_all(line));
 }
 
+/// Where lines go: each in one call.
+type Sink = Box<dyn Fn(&[u8]) + Send + Sync>;
+
 /// The end of every event.
 struct LogLayer {
     line: Line,
     handle: LogHandle,
-    sink: Box<dyn Fn(&[u8]) + Send + Sync>,
+    sink: Sink,
 }
 
 impl<S: Subscriber> Layer<S> for LogLayer {

@@ -12,11 +12,10 @@ use clap_complete::Shell;
 pub fn describe<O: OptionSet>() -> Command {
     let defaults = O::default();
     let program = O::PROGRAM;
-    let version = version_text(program.name);
     let mut command = Command::new(program.name)
         .about(program.title)
         .long_about(program.about)
-        .version(clap::builder::Str::from(String::leak(version) as &'static str))
+        .version(version_text(program.name))
         .disable_help_flag(true)
         .disable_version_flag(true);
     for group in O::groups() {

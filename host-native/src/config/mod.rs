@@ -1,8 +1,8 @@
 //! Options of the daemons and tools: one table per program, everything else derived from it.
 //!
-//! A program states its options once, with [`options!`](flags): name, type, default and help text of each flag, in
-//! groups. From that table come the typed struct, command-line parsing ([`args`]), the config file ([`file`]), the
-//! `--help` page ([`help`]), `GET /config/:opt` ([`read_option`]) and shell completions ([`command`]). The table of
+//! A program states its options once, with `options!`: name, type, default and help text of each flag, in
+//! groups. From that table come the typed struct, command-line parsing (`args`), the config file (`file`), the
+//! `--help` page (`help`), `GET /config/:opt` ([`read_option`]) and shell completions (`command`). The table of
 //! nsqd is in [`nsqd`]; nothing outside it knows a flag of nsqd.
 //!
 //! Precedence is command line, then config file, then default. No environment variable sets an option.
@@ -11,7 +11,7 @@
 //!
 //! The flags must mean what Go's `flag` package makes of them: `-x` is `--x`, a bare word ends the flags, a boolean
 //! never takes the next word, a value may begin with a dash, `--` may be a value. Bending clap to that takes a pre-pass
-//! that is already the whole parser ([`args`] is about a hundred lines), so clap only gets a description made from
+//! that is already the whole parser (`args` is about a hundred lines), so clap only gets a description made from
 //! the table, for completions and man pages.
 
 mod address;

@@ -1,4 +1,4 @@
-//! The options of nsqd: one table, and ([`check`]) what must hold between them.
+//! The options of nsqd: one table, and (`check`) what must hold between them.
 //!
 //! Names, defaults and config keys are those of nsqd 1.3.0 (`apps/nsqd/options.go`, `nsqd/options.go`); the last two
 //! groups are ours. The file is long because the table is: the texts below are also the help page and the docs.
@@ -32,7 +32,7 @@ const PROGRAM: Program = Program {
     examples: &[
         ("nsqd", "Listens on ports 4150 (clients) and 4151 (HTTP), keeps its files in this directory."),
         (
-            "nsqd --data-path=/var/lib/nsqd --lookupd-tcp-address=lookup1:4160 --broadcast-address=queue1",
+            "nsqd --data-path=/var/nsqd --lookupd-tcp-address=find1:4160 --broadcast-address=queue1",
             "One of a cluster: consumers find it through nsqlookupd, under the name queue1.",
         ),
         ("curl -d 'hello' 'http://127.0.0.1:4151/pub?topic=greetings'", "Publishes a first message."),
@@ -181,7 +181,7 @@ options! {
     }
 
     group "Beyond the reference": "Flags that other builds of nsqd do not have." {
-        builtin "completions" <"SHELL"> = Completions, "Prints a completion script for bash, zsh or fish. For example: source <(nsqd --completions bash).";
+        builtin "completions" <"SHELL"> = Completions, "Prints a completion script (bash, zsh, fish). Try source <(nsqd --completions bash).";
         "publish-ack" => publish_ack: PublishAck = PublishAck::Accepted,
             "When a publish is answered. With accepted, when the message is queued, as nsqd does. With written, when it is in a file and so survives the end of the process. With synced, when it is on disk and so survives the end of the machine.";
         "log-format" => log_format: LogFormat = LogFormat::Text,
