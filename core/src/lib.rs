@@ -9,8 +9,10 @@ pub mod config;
 pub mod message;
 pub mod name;
 pub mod protocol;
+pub mod session;
 pub mod storage;
 pub mod time;
+pub mod wire;
 
 /// The NSQ version whose protocol, files and JSON we speak; clients and tools see it as ours.
 pub const NSQ_VERSION: &str = "1.3.0";
