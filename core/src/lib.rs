@@ -11,9 +11,11 @@ pub mod metadata;
 pub mod name;
 pub mod protocol;
 pub mod rng;
+pub mod session;
 pub mod storage;
 pub mod time;
 pub mod topic;
+pub mod wire;
 
 /// The NSQ version whose protocol, files and JSON we speak; clients and tools see it as ours.
 pub const NSQ_VERSION: &str = "1.3.0";

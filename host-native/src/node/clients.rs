@@ -27,7 +27,7 @@ pub struct Client {
 }
 
 /// What a client told us and did.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Profile {
     /// From IDENTIFY; empty strings mean the peer's address.
     pub info: Option<Box<ClientInfo>>,

@@ -12,8 +12,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
-use bytes::Bytes;
-use sansq_core::message::Run;
+use sansq_core::message::BatchBuilder;
 use sansq_core::name::TopicName;
 use sansq_core::protocol::{Answer, ConsumerCommand, Request};
 use sansq_core::session::Session;
@@ -34,6 +33,7 @@ struct Scratch {
     output: Vec<u8>,
     requests: Vec<Request>,
     commands: Vec<ConsumerCommand>,
+    builder: BatchBuilder,
 }
 
 /// An output buffer that grew beyond this for one burst is given back.
@@ -45,6 +45,7 @@ thread_local! {
         output: Vec::new(),
         requests: Vec::new(),
         commands: Vec::new(),
+        builder: BatchBuilder::default(),
     });
 }
 
@@ -61,7 +62,11 @@ pub(super) struct Connection<S> {
     /// What the socket did not take yet.
     unwritten: Vec<u8>,
     /// Input read while the session could take no more.
-    unhandled: Bytes,
+    unhandled: Vec<u8>,
+    /// The session had to wait for an answer, and may hold a command that did: it is to be called when it wants input.
+    held: bool,
+    /// The client sends no more.
+    ended: bool,
     sleep: Option<Pin<Box<Sleep>>>,
     closing: bool,
 }
@@ -76,7 +81,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             subscribed: None,
             topics: HashMap::new(),
             unwritten: Vec::new(),
-            unhandled: Bytes::new(),
+            unhandled: Vec::new(),
+            held: false,
+            ended: false,
             sleep: None,
             closing: false,
         }
@@ -114,43 +121,37 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     fn take_mail(&mut self, now: Now, scratch: &mut Scratch) -> bool {
         let Some(mut mail) = self.client.mailbox.collect() else { return false };
         for answer in mail.answers.drain(..) {
-            self.session.handle_answer(now, answer, &mut scratch.requests, &mut scratch.output);
+            self.session.handle_answer(now, answer, &mut scratch.output);
         }
-        self.deliver(now, &mut mail.runs, &mut scratch.output);
+        self.session.handle_deliveries(&mut mail.runs, &mut scratch.output);
         self.closing |= mail.close;
-        self.carry_out(now, scratch);
         true
     }
 
-    fn deliver(&mut self, now: Now, runs: &mut Vec<Run>, output: &mut Vec<u8>) {
-        if !runs.is_empty() {
-            self.session.handle_deliveries(now, runs, output);
-        }
-    }
-
-    /// Reads once and lets the session handle all it can of it.
+    /// Reads once, unless something read before still waits, and lets the session handle all it can of it.
     fn take_input(&mut self, cx: &mut Context<'_>, now: Now, scratch: &mut Scratch) -> bool {
-        if !self.unhandled.is_empty() {
+        if !self.session.wants_input() {
+            return false;
+        }
+        if !self.unhandled.is_empty() || self.held {
             let input = std::mem::take(&mut self.unhandled);
-            let consumed = self.handle_bytes(now, &input, scratch);
-            self.unhandled = input.slice(consumed..);
-            return consumed > 0;
+            self.handle_bytes(now, &input, scratch);
+            return true;
+        }
+        if self.ended {
+            return false;
         }
         let mut input = std::mem::take(&mut scratch.input);
         let mut buffer = ReadBuf::new(&mut input);
         let busy = match Pin::new(&mut self.socket).poll_read(cx, &mut buffer) {
             Poll::Pending => false,
             Poll::Ready(Ok(())) if !buffer.filled().is_empty() => {
-                let filled = buffer.filled();
-                let consumed = self.handle_bytes(now, filled, scratch);
-                if consumed < filled.len() && !self.session.is_closed() {
-                    self.unhandled = Bytes::copy_from_slice(&filled[consumed..]);
-                }
+                self.handle_bytes(now, buffer.filled(), scratch);
                 true
             }
             Poll::Ready(Ok(())) => {
-                self.session.handle_eof(now, &mut scratch.output);
-                self.closing = true;
+                self.ended = true;
+                self.session.handle_eof(&mut scratch.output);
                 true
             }
             Poll::Ready(Err(_)) => {
@@ -162,25 +163,26 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         busy
     }
 
-    fn handle_bytes(&mut self, now: Now, input: &[u8], scratch: &mut Scratch) -> usize {
+    /// Lets the session handle `input`, as long as what it asks for is answered on the spot; the rest waits.
+    fn handle_bytes(&mut self, now: Now, input: &[u8], scratch: &mut Scratch) {
         let mut consumed = 0;
         loop {
-            let n = self.session.handle_bytes(now, &input[consumed..], &mut scratch.requests, &mut scratch.output);
-            consumed += n;
-            let answered = self.carry_out(now, scratch);
-            // A request that makes the session wait (SUB) may have been answered on the spot.
-            if !answered || consumed == input.len() || self.session.is_closed() {
-                return consumed;
+            let Scratch { builder, requests, output, .. } = scratch;
+            consumed += self.session.handle_bytes(now, &input[consumed..], builder, requests, output);
+            self.carry_out(now, scratch);
+            self.held = !self.session.wants_input();
+            if self.held || consumed == input.len() {
+                break;
             }
         }
+        self.unhandled = input[consumed..].to_vec();
     }
 
-    /// Carries out what the session asks for; `true` if something was answered at once.
-    fn carry_out(&mut self, now: Now, scratch: &mut Scratch) -> bool {
+    /// Carries out what the session asks for.
+    fn carry_out(&mut self, now: Now, scratch: &mut Scratch) {
         if scratch.requests.is_empty() {
-            return false;
+            return;
         }
-        let mut answered = false;
         let mut requests = std::mem::take(&mut scratch.requests);
         let mut stepped = Stepped::default();
         for request in requests.drain(..) {
@@ -207,14 +209,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 // Neither is offered yet, so no session asks for it.
                 Request::Upgrade(_) | Request::Authorize { .. } => self.closing = true,
             }
-            answered |= self.answer(now, &mut stepped, scratch);
+            self.answer(now, &mut stepped, scratch);
         }
         self.command(scratch, &mut stepped);
-        answered |= self.answer(now, &mut stepped, scratch);
-        if scratch.requests.is_empty() {
-            scratch.requests = requests;
-        }
-        answered
+        self.answer(now, &mut stepped, scratch);
+        scratch.requests = requests;
     }
 
     /// Hands the consumer commands collected so far to the subscription's topic, in one step.
@@ -231,15 +230,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         scratch.commands.clear();
     }
 
-    fn answer(&mut self, now: Now, stepped: &mut Stepped, scratch: &mut Scratch) -> bool {
-        let answered = !stepped.answers.is_empty();
+    fn answer(&mut self, now: Now, stepped: &mut Stepped, scratch: &mut Scratch) {
         for answer in stepped.answers.drain(..) {
             if matches!(answer, Answer::Evicted) {
                 self.subscribed = None;
             }
-            self.session.handle_answer(now, answer, &mut scratch.requests, &mut scratch.output);
+            self.session.handle_answer(now, answer, &mut scratch.output);
         }
-        answered
     }
 
     /// The topic `name`, known to this connection from now on. One that was deleted meanwhile is made anew.
@@ -318,7 +315,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         if result.is_pending() {
             self.session.handle_blocked(now);
         } else {
-            self.session.handle_flushed(&mut scratch.requests);
+            self.session.handle_flushed(now, &mut scratch.requests);
             self.carry_out(now, scratch);
         }
         result

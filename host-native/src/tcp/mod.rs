@@ -2,11 +2,12 @@
 
 mod connection;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use sansq_core::session::{Features, Session};
+use sansq_core::session::{Features, Session, State};
 use tokio::net::{TcpListener, UnixListener};
 
 use crate::node::{Client, Node, Profile};
@@ -74,7 +75,7 @@ fn serve(socket: Accepted, remote_address: String, node: &Arc<Node>, workers: &W
         remote_address,
         connect_ts: now.wall.as_nanos() / 1_000_000_000,
         mailbox: Arc::default(),
-        profile: Mutex::new(Profile::default()),
+        profile: Mutex::new(Profile { info: None, state: State::Init, published: BTreeMap::new() }),
     });
     node.clients.enter(client.clone());
     let session = Session::new(now, node.config.clone(), Features::default());
