@@ -1,4 +1,9 @@
 //! The NSQ daemons and tools on the sansq core.
 
 pub mod config;
+pub mod daemon;
 pub mod log;
+pub mod node;
+pub mod storage;
+pub mod tcp;
+pub mod workers;

@@ -1,3 +1,7 @@
-//! nsqd.
+//! nsqd: receives, queues and delivers messages.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    sansq::daemon::main()
+}

@@ -20,7 +20,9 @@ pub enum LoadError {
     #[error(transparent)]
     Storage(#[from] StorageError),
     /// It is not what nsqd writes.
-    #[error("failed to parse metadata in nsqd.dat - {0}; restore the file, or move it away to start with the topics of the queue files only")]
+    #[error(
+        "failed to parse metadata in nsqd.dat - {0}; restore the file, or move it away to start with the topics of the queue files only"
+    )]
     Parse(#[from] serde_json::Error),
 }
 

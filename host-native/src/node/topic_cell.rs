@@ -52,7 +52,7 @@ impl TopicCell {
     }
 
     /// Lets the topic handle one input. Answers for `caller` come back in `stepped`, all others go to mailboxes.
-    pub(super) fn step<T>(
+    pub(crate) fn step<T>(
         &self,
         caller: Option<ConnId>,
         stepped: &mut Stepped,
@@ -106,12 +106,12 @@ impl TopicCell {
     }
 
     /// Has letters for `conn` go to `mailbox`.
-    pub(super) fn attach(&self, conn: ConnId, mailbox: &Arc<Mailbox>) {
+    pub(crate) fn attach(&self, conn: ConnId, mailbox: &Arc<Mailbox>) {
         self.state.lock().peers.insert(conn, mailbox.clone());
     }
 
     /// Forgets `conn`.
-    pub(super) fn detach(&self, conn: ConnId) {
+    pub(crate) fn detach(&self, conn: ConnId) {
         self.state.lock().peers.remove(&conn);
     }
 

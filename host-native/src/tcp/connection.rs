@@ -11,6 +11,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use sansq_core::message::BatchBuilder;
 use sansq_core::name::TopicName;
@@ -24,6 +25,8 @@ use crate::node::{Client, Node, Stepped, TopicCell};
 
 /// Bytes read from a socket at a time.
 const READ_BYTES: usize = 256 * 1024;
+/// Time a client has to take its last replies.
+const LINGER: Duration = Duration::from_secs(5);
 /// Rounds of read, handle, write before other connections of the thread get their turn.
 const ROUNDS_MAX: u32 = 16;
 
@@ -67,6 +70,8 @@ pub(super) struct Connection<S> {
     held: bool,
     /// The client sends no more.
     ended: bool,
+    /// When a closing connection gives up on its client.
+    linger: Option<Instant>,
     sleep: Option<Pin<Box<Sleep>>>,
     closing: bool,
 }
@@ -84,6 +89,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             unhandled: Vec::new(),
             held: false,
             ended: false,
+            linger: None,
             sleep: None,
             closing: false,
         }
@@ -112,9 +118,21 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             Poll::Pending => {
                 // No letters are taken while the client does not read, but the order to close is heard.
                 let told = !self.client.mailbox.watch(cx.waker()) && self.client.mailbox.is_closing();
-                if told { Poll::Ready(Round { over: true, ..round }) } else { Poll::Pending }
+                if told || self.closing && self.linger_is_over(cx, now) {
+                    return Poll::Ready(Round { over: true, ..round });
+                }
+                Poll::Pending
             }
         }
+    }
+
+    /// A closing connection gives its client some time to take the last replies.
+    fn linger_is_over(&mut self, cx: &mut Context<'_>, now: Now) -> bool {
+        let until = *self.linger.get_or_insert(now.mono + LINGER);
+        if until > now.mono {
+            self.sleep_until(cx, until);
+        }
+        until <= now.mono
     }
 
     /// Letters: answers, deliveries, the order to close.
