@@ -1,15 +1,17 @@
 //! nsqd as a process: from options to a running daemon and, on a signal, to its end with everything on disk.
 
+use std::path::Path;
 use std::sync::{Arc, OnceLock, Weak};
 
 use anyhow::{Context, Result};
 use sansq_core::config::Config;
+use sansq_core::storage::StoreOptions;
 use tokio::net::{TcpListener, UnixListener};
 
 use crate::config::nsqd::PublishAck;
 use crate::config::{ListenAddress, NsqdOptions, version_text};
 use crate::node::Node;
-use crate::storage::StorageHandle;
+use crate::storage::{DataPathLock, StorageThread};
 use crate::tcp::{self, Listener};
 use crate::workers::Workers;
 
@@ -29,12 +31,20 @@ impl Daemon {
         let workers = Arc::new(Workers::start(cores).context("cannot start worker threads")?);
         let node_cell: Arc<OnceLock<Weak<Node>>> = Arc::default();
         let for_storage = node_cell.clone();
-        let storage = StorageHandle::start(Box::new(move |completions| {
+        let data_path = if options.data_path.as_os_str().is_empty() { Path::new(".") } else { &options.data_path };
+        let lock = DataPathLock::take(data_path)?;
+        let store_options = StoreOptions {
+            max_bytes_per_file: options.max_bytes_per_file,
+            sync_every: options.sync_every,
+            sync_timeout: options.sync_timeout,
+        };
+        let storage = StorageThread::start(data_path, store_options, move |completions| {
             if let Some(node) = for_storage.get().and_then(Weak::upgrade) {
                 node.complete(completions);
             }
-        }));
-        let node = Node::new(core_config(&options), storage, tokio::runtime::Handle::current(), 1);
+        })?;
+        let seed = std::hash::BuildHasher::hash_one(&std::hash::RandomState::new(), 0);
+        let node = Node::new(core_config(&options), storage.handle(), tokio::runtime::Handle::current(), seed);
         _ = node_cell.set(Arc::downgrade(&node));
         node.load_metadata().context("failed to load metadata")?;
         node.opened().await;

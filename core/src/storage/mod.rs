@@ -6,8 +6,21 @@
 //! never addressed: `Read` moves a cursor over unread records, `Release` moves the persisted read position over records
 //! that are consumed for good. What was read and not released is read again after a crash.
 //!
-//! `Store` carries the operations out on the reference's file format, over the few blocking file primitives of
-//! `Files`; a host decides on which thread.
+//! [`Store`] carries the operations out on the reference's file format, over the few blocking file primitives of
+//! [`Files`]; a host decides on which thread.
+
+mod disk_queue;
+mod due_times;
+mod files;
+mod memory_files;
+mod record;
+mod store;
+#[cfg(test)]
+mod tests;
+
+pub use files::{FileError, Files};
+pub use memory_files::MemoryFiles;
+pub use store::{Store, StoreEvent, StoreOptions};
 
 use crate::message::Run;
 use crate::name::LogId;

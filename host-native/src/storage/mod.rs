@@ -1,35 +1,196 @@
-//! Stand-in.
-use sansq_core::storage::*;
-use std::sync::mpsc;
-use std::sync::{Arc, OnceLock};
+//! The storage of a node: core's store on real files, on a thread of its own, so that a slow disk stops nobody who does not
+//! wait for it. Operations come in through a channel without a lock; all that is outstanding is carried out in one go, each
+//! log that must be on the device is synced once, and completions go out in batches. Idle, the thread sleeps.
 
+mod lock;
+mod os_files;
+
+use std::path::Path;
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
+use std::thread::JoinHandle;
+use std::time::Instant as StdInstant;
+
+use sansq_core::name::LogId;
+use sansq_core::storage::{
+    Durability, OpId, StorageCompletion, StorageEffect, StorageError, StorageOp, StorageReply, Store, StoreOptions,
+};
+use sansq_core::time::Instant;
+
+pub use lock::{DataPathLock, LockError};
+pub use os_files::OsFiles;
+
+/// Most operations carried out before their completions go out.
+const BATCH_MAX: usize = 1024;
+const METADATA_NAME: &str = "nsqd.dat";
+
+enum Job {
+    Operation(StorageOp),
+    Call(Box<dyn FnOnce(&mut Store<OsFiles>) + Send>),
+    Stop,
+}
+
+/// A way to the storage thread. Cheap to clone.
 #[derive(Clone)]
 pub struct StorageHandle {
-    tx: mpsc::Sender<StorageOp>,
+    jobs: Sender<Job>,
 }
-type Cb = Box<dyn Fn(Vec<StorageCompletion>) + Send>;
+
+/// The thread. Dropping it carries out what was submitted before, and syncs.
+pub struct StorageThread {
+    handle: StorageHandle,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl StorageThread {
+    /// Starts a thread for the files in `data_path`. `complete` is called on it.
+    pub fn start(
+        data_path: &Path,
+        options: StoreOptions,
+        complete: impl FnMut(Vec<StorageCompletion>) + Send + 'static,
+    ) -> Result<Self, StorageError> {
+        let store = Store::new(OsFiles::new(data_path), options)?;
+        let (jobs, inbox) = mpsc::channel();
+        let worker = Worker { store, inbox, complete, start: StdInstant::now(), stopping: false };
+        let thread = std::thread::Builder::new().name("storage".to_owned()).spawn(move || worker.run());
+        let thread = thread.map_err(|error| StorageError::Io { message: format!("storage thread: {error}") })?;
+        Ok(Self { handle: StorageHandle { jobs }, thread: Some(thread) })
+    }
+
+    /// A way to it.
+    pub fn handle(&self) -> StorageHandle {
+        self.handle.clone()
+    }
+}
+
+impl Drop for StorageThread {
+    fn drop(&mut self) {
+        _ = self.handle.jobs.send(Job::Stop);
+        if let Some(thread) = self.thread.take() {
+            _ = thread.join();
+        }
+    }
+}
+
 impl StorageHandle {
-    pub fn start(cb: Cb) -> Self {
-        let (tx, rx) = mpsc::channel::<StorageOp>();
-        std::thread::spawn(move || {
-            while let Ok(op) = rx.recv() {
-                let result = match op.effect {
-                    StorageEffect::Open => Ok(StorageReply::Opened { unread: 0 }),
-                    StorageEffect::Append { .. } => Err(StorageError::Full),
-                    _ => Ok(StorageReply::Done),
-                };
-                cb(vec![StorageCompletion { op: op.op, log: op.log, result }]);
-            }
-        });
-        Self { tx }
-    }
+    /// Submits an operation; never blocks. After the thread has stopped nothing comes of it.
     pub fn submit(&self, op: StorageOp) {
-        _ = self.tx.send(op);
+        _ = self.jobs.send(Job::Operation(op));
     }
+
+    /// The content of `nsqd.dat`; `None` if there is none. Blocks.
     pub fn read_metadata(&self) -> Result<Option<Vec<u8>>, StorageError> {
-        Ok(None)
+        self.call(|store| store.read_file(METADATA_NAME))
     }
-    pub fn put_metadata(&self, _json: &[u8]) -> Result<(), StorageError> {
-        Ok(())
+
+    /// Replaces `nsqd.dat`. Blocks.
+    pub fn put_metadata(&self, json: &[u8]) -> Result<(), StorageError> {
+        let json = json.to_vec();
+        self.call(move |store| store.put_file(METADATA_NAME, &json))
+    }
+
+    /// Whether the disk takes anything. Blocks.
+    pub fn probe(&self) -> Result<(), StorageError> {
+        self.call(Store::probe)
+    }
+
+    fn call<T: Send + 'static>(
+        &self,
+        act: impl FnOnce(&mut Store<OsFiles>) -> Result<T, StorageError> + Send + 'static,
+    ) -> Result<T, StorageError> {
+        let (reply, answer) = mpsc::sync_channel(1);
+        _ = self.jobs.send(Job::Call(Box::new(move |store| _ = reply.send(act(store)))));
+        answer.recv().unwrap_or_else(|_| Err(StorageError::Io { message: "the storage has stopped".to_owned() }))
+    }
+}
+
+struct Worker<C> {
+    store: Store<OsFiles>,
+    inbox: Receiver<Job>,
+    complete: C,
+    start: StdInstant,
+    stopping: bool,
+}
+
+impl<C: FnMut(Vec<StorageCompletion>)> Worker<C> {
+    fn run(mut self) {
+        let mut jobs = Vec::new();
+        while !self.stopping {
+            match self.wait() {
+                Ok(job) => jobs.push(job),
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => break,
+            }
+            while jobs.len() < BATCH_MAX
+                && let Ok(job) = self.inbox.try_recv()
+            {
+                jobs.push(job);
+            }
+            self.carry_out(&mut jobs);
+            if let Err(error) = self.store.sync_due(self.now()) {
+                tracing::error!("DISKQUEUE: failed to sync - {error}");
+            }
+        }
+    }
+
+    fn wait(&self) -> Result<Job, RecvTimeoutError> {
+        match self.store.next_sync() {
+            None => self.inbox.recv().map_err(|_| RecvTimeoutError::Disconnected),
+            Some(at) => self.inbox.recv_timeout(at.since(self.now())),
+        }
+    }
+
+    fn carry_out(&mut self, jobs: &mut Vec<Job>) {
+        let mut done = Vec::with_capacity(jobs.len());
+        let mut unsynced: Vec<(LogId, OpId)> = Vec::new();
+        for job in jobs.drain(..) {
+            match job {
+                Job::Operation(StorageOp { op, log, effect }) => {
+                    let result = self.store.execute(self.now(), &log, &effect);
+                    let sync = matches!(effect, StorageEffect::Append { durability: Durability::Synced, .. });
+                    if sync && result.is_ok() {
+                        unsynced.push((log, op));
+                    } else {
+                        // A later operation on a log must not be reported before an earlier one.
+                        if unsynced.iter().any(|(waiting, _)| *waiting == log) {
+                            self.sync(&mut unsynced, &mut done);
+                        }
+                        done.push(StorageCompletion { op, log, result });
+                    }
+                }
+                Job::Call(act) => act(&mut self.store),
+                Job::Stop => self.stopping = true,
+            }
+        }
+        if !done.is_empty() && !unsynced.is_empty() {
+            (self.complete)(std::mem::take(&mut done));
+        }
+        self.sync(&mut unsynced, &mut done);
+        if !done.is_empty() {
+            (self.complete)(done);
+        }
+        for event in self.store.take_events() {
+            tracing::warn!("DISKQUEUE({}): {}", event.log, event.message);
+        }
+    }
+
+    /// Completes the appends that wait for the device, with one sync for each log.
+    fn sync(&mut self, unsynced: &mut Vec<(LogId, OpId)>, done: &mut Vec<StorageCompletion>) {
+        unsynced.sort();
+        let mut last: Option<(LogId, Result<(), StorageError>)> = None;
+        for (log, op) in unsynced.drain(..) {
+            let result = match &last {
+                Some((synced, result)) if *synced == log => result.clone(),
+                _ => {
+                    let result = self.store.sync(&log);
+                    last = Some((log.clone(), result.clone()));
+                    result
+                }
+            };
+            done.push(StorageCompletion { op, log, result: result.map(|()| StorageReply::Appended) });
+        }
+    }
+
+    fn now(&self) -> Instant {
+        Instant::from_nanos(u64::try_from(self.start.elapsed().as_nanos()).unwrap_or(u64::MAX))
     }
 }

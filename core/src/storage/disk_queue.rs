@@ -1,0 +1,570 @@
+//! One log on disk, in the reference's files (`go-diskqueue`): data in `<stem>.diskqueue.%06d.dat`, positions in
+//! `<stem>.diskqueue.meta.dat`. A directory of either opens in the other.
+//!
+//! Three positions, in order: *released* (persisted as the reference's read position: everything before it is done
+//! with), the *cursor* (everything before it was handed out) and *write*. A crash hands out again what lies between the
+//! first two. A file is removed when released has left it.
+//!
+//! Where the reference loses data, this does not:
+//! - Records behind the last synced metadata, or without any metadata, are found by scanning.
+//! - Damage costs what comes after it in its file. What comes before is delivered first, then the file is kept aside as
+//!   `.bad`.
+//! - Only damage is taken for damage: a file that cannot be read just now stays, and is read later.
+
+use std::collections::{BTreeSet, VecDeque};
+
+use crate::message::{BatchBuilder, Message, Run};
+
+use super::due_times::DueTimes;
+use super::files::{FileError, Files, replace};
+use super::record::{self, Decoded};
+use super::store::StoreEvent;
+use super::{StorageError, StorageReply};
+
+/// Bytes looked at in one go when scanning.
+const SCAN_BYTES: usize = 256 * 1024;
+
+/// A place between two records.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Position {
+    pub(super) file: u64,
+    pub(super) offset: u64,
+}
+
+impl Position {
+    fn start_of(file: u64) -> Self {
+        Self { file, offset: 0 }
+    }
+}
+
+/// One log's state. Its files are only touched through the [`Files`] that every method is given.
+#[derive(Debug)]
+pub(super) struct DiskQueue {
+    stem: String,
+    bytes_per_file_max: u64,
+    released: Position,
+    cursor: Position,
+    write: Position,
+    /// Ends of the records between released and cursor.
+    passed: VecDeque<Position>,
+    unread: u64,
+    due_times: DueTimes,
+    /// Files with damage, to be kept aside when released leaves them.
+    damaged: BTreeSet<u64>,
+    /// Data was written since the last sync of the write file.
+    unsynced: bool,
+    unsynced_due_times: bool,
+    /// Records written and released since the metadata was last written.
+    pub(super) operations: u64,
+    pub(super) events: Vec<StoreEvent>,
+}
+
+/// Reads what [`DiskQueue::write_metadata`] writes.
+fn parse_metadata(text: &str) -> Option<(i64, Position, Position)> {
+    let mut lines = text.lines();
+    let depth = lines.next()?.trim().parse().ok()?;
+    let mut position = || {
+        let (file, offset) = lines.next()?.split_once(',')?;
+        Some(Position { file: file.trim().parse().ok()?, offset: offset.trim().parse().ok()? })
+    };
+    Some((depth, position()?, position()?))
+}
+
+impl DiskQueue {
+    /// Opens the log. `found`: numbers of its data files, as far as the caller knows of any.
+    pub(super) fn open(
+        stem: String,
+        bytes_per_file_max: u64,
+        found: &BTreeSet<u64>,
+        files: &mut impl Files,
+    ) -> Result<Self, StorageError> {
+        let mut queue = Self {
+            stem,
+            bytes_per_file_max,
+            released: Position::default(),
+            cursor: Position::default(),
+            write: Position::default(),
+            passed: VecDeque::new(),
+            unread: 0,
+            due_times: DueTimes::default(),
+            damaged: BTreeSet::new(),
+            unsynced: false,
+            unsynced_due_times: false,
+            operations: 0,
+            events: Vec::new(),
+        };
+        let mut depth = None;
+        match queue.read_metadata(files)? {
+            Some((stored, read, write)) => {
+                (queue.released, queue.write) = (read, write);
+                depth = u64::try_from(stored).ok();
+            }
+            None => {
+                if let Some(&first) = found.first() {
+                    (queue.released, queue.write) = (Position::start_of(first), Position::start_of(first));
+                    depth = Some(0);
+                }
+            }
+        }
+        if queue.released > queue.write {
+            queue.tell(format!(
+                "metadata says read at {},{} but written up to {},{}; reading from there",
+                queue.released.file, queue.released.offset, queue.write.file, queue.write.offset
+            ));
+            queue.released = queue.write;
+            depth = Some(0);
+        }
+        // Files that were done with may be gone before the metadata says so.
+        while queue.released.file < queue.write.file
+            && files.size(&queue.data_name(queue.released.file)) == Err(FileError::NotFound)
+        {
+            queue.released = Position::start_of(queue.released.file + 1);
+            depth = None;
+        }
+        queue.cursor = queue.released;
+        queue.due_times = DueTimes::load(&queue.due_name(), queue.write.file, files)?;
+        let salvaged = queue.salvage(files)?;
+        queue.unread = match depth {
+            Some(depth) if depth + salvaged > 0 => depth + salvaged,
+            _ => queue.count(queue.cursor, files)?,
+        };
+        if queue.cursor == queue.write {
+            queue.unread = 0;
+        }
+        Ok(queue)
+    }
+
+    /// Looks for records behind the known end: written, and then there was no time to write the metadata.
+    fn salvage(&mut self, files: &mut impl Files) -> Result<u64, StorageError> {
+        let mut salvaged = 0;
+        loop {
+            let name = self.data_name(self.write.file);
+            let size = match files.size(&name) {
+                Ok(size) => size,
+                Err(FileError::NotFound) => break,
+                Err(error) => return Err(error.about(&name)),
+            };
+            if size > self.write.offset {
+                let (records, end) = self.scan(self.write, size, files)?;
+                salvaged += records;
+                self.write.offset = end;
+                if end < size {
+                    // Read up to the damage later, then kept aside; what is new goes to a new file.
+                    self.tell(format!("{name} is damaged at byte {end}; writing to the next file"));
+                    self.write = Position::start_of(self.write.file + 1);
+                    continue;
+                }
+            } else if size < self.write.offset {
+                self.tell(format!("{name} is cut off at byte {size}, its end was at {}", self.write.offset));
+                self.write = Position::start_of(self.write.file + 1);
+                continue;
+            }
+            match files.size(&self.data_name(self.write.file + 1)) {
+                Ok(_) => self.write = Position::start_of(self.write.file + 1),
+                Err(FileError::NotFound) => break,
+                Err(error) => return Err(error.about(&name)),
+            }
+        }
+        if self.write.offset > 0 && files.size(&self.data_name(self.write.file)) == Err(FileError::NotFound) {
+            self.tell(format!("{} is missing", self.data_name(self.write.file)));
+            self.write = Position::start_of(self.write.file + 1);
+        }
+        if salvaged > 0 {
+            self.tell(format!("found {salvaged} messages behind the last metadata"));
+        }
+        Ok(salvaged)
+    }
+
+    /// Counts the records of one file from `at` up to byte `size`, or to the first damage: how many, and where they end.
+    fn scan(&self, at: Position, size: u64, files: &mut impl Files) -> Result<(u64, u64), StorageError> {
+        let name = self.data_name(at.file);
+        let (mut records, mut offset) = (0, at.offset);
+        let mut want = SCAN_BYTES;
+        let mut buffer = Vec::new();
+        while offset < size {
+            buffer.resize(want.min(usize::try_from(size - offset).unwrap_or(want)), 0);
+            let len = files.read_at(&name, offset, &mut buffer).map_err(|error| error.about(&name))?;
+            let mut at = 0;
+            want = SCAN_BYTES;
+            loop {
+                match record::decode(&buffer[at..len], size - offset - at as u64) {
+                    Decoded::Record { len, .. } => {
+                        at += len;
+                        records += 1;
+                    }
+                    Decoded::Partial(len) if len > SCAN_BYTES => {
+                        want = len;
+                        break;
+                    }
+                    Decoded::Partial(_) => break,
+                    Decoded::Damaged => return Ok((records, offset + at as u64)),
+                }
+            }
+            if at == 0 && len < want && want <= SCAN_BYTES {
+                return Ok((records, offset));
+            }
+            offset += at as u64;
+        }
+        Ok((records, offset))
+    }
+
+    /// Counts the readable records from `from` to the end.
+    fn count(&self, from: Position, files: &mut impl Files) -> Result<u64, StorageError> {
+        let (mut records, mut at) = (0, from);
+        while at < self.write {
+            let end =
+                if at.file == self.write.file { Ok(self.write.offset) } else { files.size(&self.data_name(at.file)) };
+            match end {
+                Ok(end) => records += self.scan(at, end, files)?.0,
+                Err(FileError::NotFound) => {}
+                Err(error) => return Err(error.about(&self.data_name(at.file))),
+            }
+            at = Position::start_of(at.file + 1);
+        }
+        Ok(records)
+    }
+
+    pub(super) fn unread(&self) -> u64 {
+        self.unread
+    }
+
+    /// Adds all messages of `runs` or, on failure, none.
+    pub(super) fn append(
+        &mut self,
+        runs: &[Run],
+        taken: bool,
+        buffer: &mut Vec<u8>,
+        files: &mut impl Files,
+    ) -> Result<(), StorageError> {
+        debug_assert!(!taken || self.cursor == self.write && self.unread == 0);
+        let start = self.write;
+        let mut ends = Vec::new();
+        let appended = self.try_append(runs, taken.then_some(&mut ends), buffer, files);
+        buffer.clear();
+        match appended {
+            Ok(records) if taken => {
+                self.passed.extend(ends);
+                self.cursor = self.write;
+                self.operations += records;
+            }
+            Ok(records) => {
+                self.unread += records;
+                self.operations += records;
+            }
+            Err(error) => {
+                // As it was. If this fails too, what is left behind the end is written over, or found and delivered.
+                for file in start.file + 1..=self.write.file {
+                    _ = files.remove(&self.data_name(file));
+                }
+                _ = files.truncate(&self.data_name(start.file), start.offset);
+                self.write = start;
+                return Err(error);
+            }
+        }
+        Ok(())
+    }
+
+    fn try_append(
+        &mut self,
+        runs: &[Run],
+        mut ends: Option<&mut Vec<Position>>,
+        buffer: &mut Vec<u8>,
+        files: &mut impl Files,
+    ) -> Result<u64, StorageError> {
+        let mut records = 0;
+        buffer.clear();
+        let mut flushed = self.write;
+        self.note_due_times(runs, files)?;
+        for message in runs.iter().flat_map(Run::messages) {
+            let len = record::encoded_len(&message) as u64;
+            if self.write.offset > 0 && self.write.offset + len > self.bytes_per_file_max {
+                self.flush(&mut flushed, buffer, files)?;
+                self.sync_data(files)?;
+                self.write = Position::start_of(self.write.file + 1);
+                flushed = self.write;
+            }
+            record::encode(&message, buffer);
+            self.write.offset += len;
+            records += 1;
+            if let Some(ends) = &mut ends {
+                ends.push(self.write);
+            }
+        }
+        self.flush(&mut flushed, buffer, files)?;
+        Ok(records)
+    }
+
+    fn flush(
+        &mut self,
+        flushed: &mut Position,
+        buffer: &mut Vec<u8>,
+        files: &mut impl Files,
+    ) -> Result<(), StorageError> {
+        if !buffer.is_empty() {
+            let name = self.data_name(flushed.file);
+            self.unsynced = true;
+            files.write_at(&name, flushed.offset, buffer).map_err(|error| error.about(&name))?;
+            flushed.offset += buffer.len() as u64;
+            buffer.clear();
+        }
+        Ok(())
+    }
+
+    fn note_due_times(&mut self, runs: &[Run], files: &mut impl Files) -> Result<(), StorageError> {
+        let deferred = runs.iter().filter(|run| run.batch.due().is_some());
+        let entries: Vec<_> =
+            deferred.flat_map(Run::messages).filter_map(|message| message.due.map(|due| (message.id, due))).collect();
+        if entries.is_empty() {
+            return Ok(());
+        }
+        self.unsynced_due_times = true;
+        // In the file it may roll to: an entry must not go before its record does.
+        let file = self.write.file + 1;
+        self.due_times.add(&self.due_name(), &entries, file, files)
+    }
+
+    /// Moves the cursor over at least one record, if there is one, and about `bytes_max`.
+    pub(super) fn read(
+        &mut self,
+        bytes_max: u32,
+        builder: &mut BatchBuilder,
+        buffer: &mut Vec<u8>,
+        files: &mut impl Files,
+    ) -> Result<StorageReply, StorageError> {
+        let mut wanted = bytes_max as usize;
+        while self.cursor < self.write {
+            let name = self.data_name(self.cursor.file);
+            let writing = self.cursor.file == self.write.file;
+            let size = match files.size(&name) {
+                Ok(size) => {
+                    if writing {
+                        size.min(self.write.offset)
+                    } else {
+                        size
+                    }
+                }
+                Err(FileError::NotFound) => {
+                    self.tell(format!("{name} is missing; going on with the next file"));
+                    self.skip_file(false, files)?;
+                    continue;
+                }
+                Err(error) => return Err(error.about(&name)),
+            };
+            if self.cursor.offset >= size {
+                if writing || self.cursor.offset > size {
+                    self.tell(format!("{name} ends at byte {size}, before {}", self.cursor.offset));
+                    self.skip_file(true, files)?;
+                } else {
+                    self.cursor = Position::start_of(self.cursor.file + 1);
+                    self.advance_released(files);
+                }
+                continue;
+            }
+            let room = size - self.cursor.offset;
+            buffer.resize(wanted.min(usize::try_from(room).unwrap_or(wanted)), 0);
+            let len = files.read_at(&name, self.cursor.offset, buffer).map_err(|error| error.about(&name))?;
+            match self.decode(&buffer[..len], room, builder) {
+                Ok(0) if len < buffer.len() => return Err(StorageError::Io { message: format!("{name}: short read") }),
+                Ok(0) => wanted = wanted.max(next_len(&buffer[..len])),
+                Ok(_) => break,
+                Err(()) => {
+                    let at = self.cursor.offset;
+                    self.tell(format!(
+                        "{name} is damaged at byte {at}; going on with the next file, keeping it as {name}.bad"
+                    ));
+                    self.skip_file(true, files)?;
+                }
+            }
+        }
+        buffer.clear();
+        if self.cursor == self.write {
+            let missing = std::mem::take(&mut self.unread);
+            if missing > 0 {
+                self.tell(format!("{missing} messages that should be there are not"));
+            }
+        } else if self.unread == 0 {
+            self.unread = self.count(self.cursor, files)?;
+        }
+        let runs = builder.finish().into_iter().map(|batch| Run::whole(batch.into())).collect();
+        Ok(StorageReply::Records { runs, unread: self.unread })
+    }
+
+    /// Hands out the whole records in `bytes`: how many. `Err` if there is damage before the first.
+    fn decode(&mut self, bytes: &[u8], room: u64, builder: &mut BatchBuilder) -> Result<u64, ()> {
+        let (mut at, mut records) = (0, 0);
+        loop {
+            match record::decode(&bytes[at..], room - at as u64) {
+                Decoded::Record { message, len } => {
+                    let due = if self.due_times.is_empty() { None } else { self.due_times.due(message.id) };
+                    builder.push_stored(Message { due, ..message });
+                    at += len;
+                    records += 1;
+                    self.cursor.offset += len as u64;
+                    self.passed.push_back(self.cursor);
+                }
+                Decoded::Damaged if records == 0 => return Err(()),
+                Decoded::Partial(_) | Decoded::Damaged => break,
+            }
+        }
+        self.unread = self.unread.saturating_sub(records);
+        Ok(records)
+    }
+
+    /// Gives up the rest of the file at the cursor. What was read of it is not finished yet, so it goes later.
+    fn skip_file(&mut self, damaged: bool, files: &mut impl Files) -> Result<(), StorageError> {
+        let file = self.cursor.file;
+        if damaged {
+            self.damaged.insert(file);
+        }
+        if file == self.write.file {
+            self.write = Position::start_of(file + 1);
+            self.unsynced = false;
+        }
+        self.cursor = Position::start_of(file + 1);
+        self.unread = self.count(self.cursor, files)?;
+        self.advance_released(files);
+        self.operations += 1;
+        Ok(())
+    }
+
+    /// The oldest `count` records passed are done with.
+    pub(super) fn release(&mut self, count: u64, files: &mut impl Files) {
+        let count = usize::try_from(count).unwrap_or(usize::MAX).min(self.passed.len());
+        if let Some(last) = self.passed.drain(..count).last() {
+            self.operations += count as u64;
+            self.move_released(last, files);
+        }
+        self.advance_released(files);
+    }
+
+    /// Moves released on to the file of the next record that is not done with.
+    fn advance_released(&mut self, files: &mut impl Files) {
+        let next = self.passed.front().unwrap_or(&self.cursor);
+        if next.file > self.released.file {
+            self.move_released(Position::start_of(next.file), files);
+        }
+    }
+
+    /// Moves released, and does away with the files it leaves.
+    fn move_released(&mut self, next: Position, files: &mut impl Files) {
+        for file in self.released.file..next.file {
+            let name = self.data_name(file);
+            let gone = if self.damaged.remove(&file) {
+                files.rename(&name, &format!("{name}.bad"))
+            } else {
+                files.remove(&name)
+            };
+            if let Err(error) = gone
+                && error != FileError::NotFound
+            {
+                self.tell(format!("cannot do away with {name}: {}", error.about(&name)));
+            }
+        }
+        if next.file > self.released.file && !self.due_times.is_empty() {
+            self.due_times.forget_before(&self.due_name(), next.file, files);
+        }
+        self.released = next;
+    }
+
+    /// Puts appended records on the device.
+    pub(super) fn sync_data(&mut self, files: &mut impl Files) -> Result<(), StorageError> {
+        if std::mem::take(&mut self.unsynced_due_times) && !self.due_times.is_empty() {
+            let name = self.due_name();
+            files.sync(&name).map_err(|error| error.about(&name))?;
+        }
+        if std::mem::take(&mut self.unsynced) {
+            let name = self.data_name(self.write.file);
+            files.sync(&name).map_err(|error| error.about(&name))?;
+        }
+        Ok(())
+    }
+
+    /// Whether [`sync`](Self::sync) has anything to do.
+    pub(super) fn is_dirty(&self) -> bool {
+        self.unsynced || self.operations > 0
+    }
+
+    /// Puts records and positions on the device.
+    pub(super) fn sync(&mut self, files: &mut impl Files) -> Result<(), StorageError> {
+        self.sync_data(files)?;
+        if self.operations > 0 {
+            self.write_metadata(files)?;
+            self.operations = 0;
+        }
+        Ok(())
+    }
+
+    fn write_metadata(&mut self, files: &mut impl Files) -> Result<(), StorageError> {
+        let depth = self.passed.len() as u64 + self.unread;
+        let text = format!(
+            "{depth}\n{},{}\n{},{}\n",
+            self.released.file, self.released.offset, self.write.file, self.write.offset
+        );
+        let name = self.metadata_name();
+        replace(files, &name, text.as_bytes()).map_err(|error| error.about(&name))
+    }
+
+    fn read_metadata(&mut self, files: &mut impl Files) -> Result<Option<(i64, Position, Position)>, StorageError> {
+        let name = self.metadata_name();
+        let mut bytes = [0; 256];
+        let len = match files.read_at(&name, 0, &mut bytes) {
+            Ok(len) => len,
+            Err(FileError::NotFound) => return Ok(None),
+            Err(error) => return Err(error.about(&name)),
+        };
+        let parsed = std::str::from_utf8(&bytes[..len]).ok().and_then(parse_metadata);
+        if parsed.is_none() {
+            self.tell(format!("{name} is not what it should be; looking for messages in the data files"));
+        }
+        Ok(parsed)
+    }
+
+    /// Throws all records away. The log goes on in a new file.
+    pub(super) fn empty(&mut self, files: &mut impl Files) -> Result<(), StorageError> {
+        for file in self.released.file..=self.write.file {
+            let name = self.data_name(file);
+            files.remove(&name).map_err(|error| error.about(&name))?;
+        }
+        self.due_times.clear(&self.due_name(), files)?;
+        let name = self.metadata_name();
+        files.remove(&name).map_err(|error| error.about(&name))?;
+        let next = Position::start_of(self.write.file + 1);
+        (self.released, self.cursor, self.write) = (next, next, next);
+        self.passed.clear();
+        self.damaged.clear();
+        self.unread = 0;
+        (self.unsynced, self.unsynced_due_times, self.operations) = (false, false, 0);
+        Ok(())
+    }
+
+    fn tell(&mut self, message: String) {
+        self.events.push(StoreEvent { log: self.stem.clone(), message });
+    }
+
+    fn data_name(&self, file: u64) -> String {
+        format!("{}.diskqueue.{file:06}.dat", self.stem)
+    }
+
+    fn metadata_name(&self) -> String {
+        format!("{}.diskqueue.meta.dat", self.stem)
+    }
+
+    fn due_name(&self) -> String {
+        format!("{}.diskqueue.due.dat", self.stem)
+    }
+}
+
+/// Bytes of the record at the start of `bytes`, as its length says.
+fn next_len(bytes: &[u8]) -> usize {
+    match record::decode(bytes, u64::MAX) {
+        Decoded::Partial(len) | Decoded::Record { len, .. } => len,
+        Decoded::Damaged => record::LENGTH_BYTES,
+    }
+}
+
+/// The log and number of a data file's name.
+pub(super) fn parse_data_name(name: &str) -> Option<(&str, u64)> {
+    let (stem, number) = name.strip_suffix(".dat")?.rsplit_once(".diskqueue.")?;
+    let digits = number.len() >= 6 && number.bytes().all(|b| b.is_ascii_digit());
+    Some((stem, number.parse().ok().filter(|_| digits)?))
+}

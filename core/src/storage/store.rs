@@ -1,0 +1,207 @@
+//! All logs of a node, and carrying out operations on them. Decides when positions are synced; on which thread, and
+//! what waits for which sync, is the host's.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use crate::message::BatchBuilder;
+use crate::name::LogId;
+use crate::time::Instant;
+
+use super::disk_queue::{DiskQueue, parse_data_name};
+use super::files::{FileError, Files};
+use super::{StorageEffect, StorageError, StorageReply};
+
+/// What an operator can set about logs. Names are nsqd's flags.
+#[derive(Clone, Copy, Debug)]
+pub struct StoreOptions {
+    /// A file is not written beyond this many bytes.
+    pub max_bytes_per_file: u64,
+    /// Positions are synced after this many messages written and released,
+    pub sync_every: u64,
+    /// or this long after the first.
+    pub sync_timeout: Duration,
+}
+
+impl Default for StoreOptions {
+    /// nsqd's defaults.
+    fn default() -> Self {
+        Self { max_bytes_per_file: 100 * 1024 * 1024, sync_every: 2500, sync_timeout: Duration::from_secs(2) }
+    }
+}
+
+/// Something about a log that an operator should read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoreEvent {
+    /// The log's name.
+    pub log: String,
+    /// What happened, what became of the messages.
+    pub message: String,
+}
+
+/// The logs of a data path.
+#[derive(Debug)]
+pub struct Store<F> {
+    files: F,
+    options: StoreOptions,
+    logs: BTreeMap<LogId, DiskQueue>,
+    /// Data files found at the start, of logs not opened yet.
+    found: BTreeMap<String, BTreeSet<u64>>,
+    /// Logs with something to sync, and since when.
+    dirty: BTreeMap<LogId, Instant>,
+    buffer: Vec<u8>,
+    builder: BatchBuilder,
+    events: Vec<StoreEvent>,
+}
+
+impl<F: Files> Store<F> {
+    /// The store on `files`.
+    pub fn new(mut files: F, options: StoreOptions) -> Result<Self, StorageError> {
+        let mut found: BTreeMap<String, BTreeSet<u64>> = BTreeMap::new();
+        for name in files.list().map_err(|error| error.about("data path"))? {
+            if let Some((stem, number)) = parse_data_name(&name) {
+                found.entry(stem.to_owned()).or_default().insert(number);
+            }
+        }
+        Ok(Self {
+            files,
+            options,
+            logs: BTreeMap::new(),
+            found,
+            dirty: BTreeMap::new(),
+            buffer: Vec::new(),
+            builder: BatchBuilder::default(),
+            events: Vec::new(),
+        })
+    }
+
+    /// The files below.
+    pub fn files(&mut self) -> &mut F {
+        &mut self.files
+    }
+
+    /// Carries out `effect`. An append that must be synced is complete when [`sync`](Self::sync) has succeeded after it.
+    pub fn execute(&mut self, now: Instant, log: &LogId, effect: &StorageEffect) -> Result<StorageReply, StorageError> {
+        let result = self.carry_out(log, effect);
+        if let Some(queue) = self.logs.get_mut(log) {
+            self.events.append(&mut queue.events);
+            if queue.is_dirty() {
+                self.dirty.entry(log.clone()).or_insert(now);
+            }
+        }
+        result
+    }
+
+    fn carry_out(&mut self, log: &LogId, effect: &StorageEffect) -> Result<StorageReply, StorageError> {
+        if let StorageEffect::Delete = effect {
+            // Also what a failed opening left.
+            _ = self.opened(log);
+            if let Some(mut queue) = self.logs.remove(log) {
+                self.dirty.remove(log);
+                queue.empty(&mut self.files)?;
+            }
+            return Ok(StorageReply::Done);
+        }
+        if let StorageEffect::Close = effect {
+            let Some(mut queue) = self.logs.remove(log) else { return Ok(StorageReply::Done) };
+            self.dirty.remove(log);
+            return queue.sync(&mut self.files).map(|()| StorageReply::Done);
+        }
+        self.opened(log)?;
+        let Self { files, logs, buffer, builder, .. } = self;
+        let Some(queue) = logs.get_mut(log) else { return Ok(StorageReply::Done) };
+        match effect {
+            StorageEffect::Open => Ok(StorageReply::Opened { unread: queue.unread() }),
+            StorageEffect::Append { runs, taken, .. } => {
+                queue.append(runs, *taken, buffer, files).map(|()| StorageReply::Appended)
+            }
+            StorageEffect::Read { bytes_max } => queue.read(*bytes_max, builder, buffer, files),
+            StorageEffect::Release { count } => {
+                queue.release(*count, files);
+                Ok(StorageReply::Done)
+            }
+            StorageEffect::Empty => queue.empty(files).map(|()| StorageReply::Done),
+            StorageEffect::Delete | StorageEffect::Close => Ok(StorageReply::Done),
+        }
+    }
+
+    /// Opens the log unless it is open. A log that could not be opened is tried again by its next operation.
+    fn opened(&mut self, log: &LogId) -> Result<(), StorageError> {
+        if self.logs.contains_key(log) {
+            return Ok(());
+        }
+        let stem = log.to_string();
+        let none = BTreeSet::new();
+        let found = self.found.get(&stem).unwrap_or(&none);
+        let queue = DiskQueue::open(stem.clone(), self.options.max_bytes_per_file, found, &mut self.files)?;
+        self.found.remove(&stem);
+        self.logs.insert(log.clone(), queue);
+        Ok(())
+    }
+
+    /// Puts all records appended to the log so far on the device.
+    pub fn sync(&mut self, log: &LogId) -> Result<(), StorageError> {
+        self.logs.get_mut(log).map_or(Ok(()), |queue| queue.sync_data(&mut self.files))
+    }
+
+    /// Syncs records and positions of the logs whose time or count has come. An error is left for the next call.
+    pub fn sync_due(&mut self, now: Instant) -> Result<(), StorageError> {
+        let due: Vec<LogId> = self
+            .dirty
+            .iter()
+            .filter(|(log, since)| {
+                let busy = self.logs.get(log).is_some_and(|queue| queue.operations >= self.options.sync_every);
+                busy || **since + self.options.sync_timeout <= now
+            })
+            .map(|(log, _)| log.clone())
+            .collect();
+        let mut result = Ok(());
+        for log in due {
+            let synced = self.logs.get_mut(&log).map_or(Ok(()), |queue| queue.sync(&mut self.files));
+            match synced {
+                Ok(()) => _ = self.dirty.remove(&log),
+                Err(error) => {
+                    self.dirty.insert(log, now);
+                    result = Err(error);
+                }
+            }
+        }
+        result
+    }
+
+    /// When [`sync_due`](Self::sync_due) has something to do, if no more operations come.
+    pub fn next_sync(&self) -> Option<Instant> {
+        self.dirty.values().min().map(|since| *since + self.options.sync_timeout)
+    }
+
+    /// What an operator should know, since the last call.
+    pub fn take_events(&mut self) -> Vec<StoreEvent> {
+        std::mem::take(&mut self.events)
+    }
+
+    /// Writes and removes a small file, to learn whether the disk takes anything.
+    pub fn probe(&mut self) -> Result<(), StorageError> {
+        const NAME: &str = "nsqd.probe.tmp";
+        let probed = self.files.write_at(NAME, 0, &[0; 4096]);
+        let removed = self.files.remove(NAME);
+        probed.and(removed).map_err(|error| error.about(NAME))
+    }
+
+    /// Replaces the file `name` so that a crash leaves the old or the new one.
+    pub fn put_file(&mut self, name: &str, bytes: &[u8]) -> Result<(), StorageError> {
+        super::files::replace(&mut self.files, name, bytes).map_err(|error| error.about(name))
+    }
+
+    /// The content of the file `name`; `None` if there is none.
+    pub fn read_file(&mut self, name: &str) -> Result<Option<Vec<u8>>, StorageError> {
+        let size = match self.files.size(name) {
+            Ok(size) => size,
+            Err(FileError::NotFound) => return Ok(None),
+            Err(error) => return Err(error.about(name)),
+        };
+        let mut bytes = vec![0; usize::try_from(size).unwrap_or(0)];
+        let len = self.files.read_at(name, 0, &mut bytes).map_err(|error| error.about(name))?;
+        bytes.truncate(len);
+        Ok(Some(bytes))
+    }
+}
