@@ -22,6 +22,9 @@ mod publish;
 mod replies;
 mod timers;
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -173,6 +176,11 @@ impl Session {
     /// Messages published by topic, in order of the names. A publish counts when it is sent to its topic.
     pub fn pub_counts(&self) -> impl ExactSizeIterator<Item = (&TopicName, u64)> {
         self.pub_counts.iter().map(|(topic, count)| (topic, *count))
+    }
+
+    /// Memory held for a command that has not arrived whole, in bytes.
+    pub fn stored_bytes(&self) -> usize {
+        self.partial.capacity()
     }
 
     /// Whether nothing more will be written: the host writes what is left of `out` and closes.
