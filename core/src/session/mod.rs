@@ -127,7 +127,7 @@ pub struct Session {
     next_heartbeat: Instant,
     /// When the session began to wait for a command, or for the magic.
     idle_since: Instant,
-    /// When the socket stopped taking bytes.
+    /// When the socket took bytes last, while it takes none.
     blocked_since: Option<Instant>,
     unflushed_body_bytes: u64,
     uncredited_body_bytes: u64,
@@ -380,10 +380,12 @@ impl Session {
         }
     }
 
-    /// The socket took some of `out`, or none, and takes no more for now. Each call starts the write deadline anew, so the
-    /// host calls it when it has made progress, and when it was blocked first.
-    pub fn handle_blocked(&mut self, now: Now) {
-        self.blocked_since = Some(now.mono);
+    /// The socket takes no more of `out` for now; it took `written` bytes of it since the last call. The write deadline runs
+    /// from the last time it took any.
+    pub fn handle_blocked(&mut self, now: Now, written: usize) {
+        if written > 0 || self.blocked_since.is_none() {
+            self.blocked_since = Some(now.mono);
+        }
     }
 
     /// Takes no more input and closes once what was taken is answered.

@@ -74,18 +74,19 @@ fn heartbeats_can_be_disabled() {
 #[test]
 fn a_peer_that_reads_nothing_is_given_up() {
     let mut peer = every_second();
-    peer.until(100).session.handle_blocked(at(100));
+    peer.until(100).session.handle_blocked(at(100), 5);
     assert_eq!(peer.session.poll_timeout(), Some((at(1000).mono, TimerKind::Heartbeat)));
+    peer.until(600).session.handle_blocked(at(600), 0);
     peer.until(1099).open().until(1100).recv(&[]).closed();
 
     let mut peer = every_second();
-    peer.until(900).session.handle_blocked(at(900));
-    peer.until(1800).session.handle_blocked(at(1800));
+    peer.until(900).session.handle_blocked(at(900), 0);
+    peer.until(1800).session.handle_blocked(at(1800), 1);
     // The client could not be heard while nothing was read from it.
     peer.until(2700).flushed().until(4699).open().until(4700).closed_after_heartbeats();
 
     let mut peer = Peer::new();
-    peer.send(with_body("IDENTIFY", r#"{"heartbeat_interval":-1}"#)).session.handle_blocked(at(0));
+    peer.send(with_body("IDENTIFY", r#"{"heartbeat_interval":-1}"#)).session.handle_blocked(at(0), 0);
     assert_eq!(peer.session.poll_timeout(), Some((at(30_000).mono, TimerKind::Write)));
 }
 
