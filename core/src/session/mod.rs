@@ -22,6 +22,9 @@ mod publish;
 mod replies;
 mod timers;
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -124,7 +127,7 @@ pub struct Session {
     next_heartbeat: Instant,
     /// When the session began to wait for a command, or for the magic.
     idle_since: Instant,
-    /// When the socket stopped taking bytes.
+    /// When the socket took bytes last, while it takes none.
     blocked_since: Option<Instant>,
     unflushed_body_bytes: u64,
     uncredited_body_bytes: u64,
@@ -173,6 +176,11 @@ impl Session {
     /// Messages published by topic, in order of the names. A publish counts when it is sent to its topic.
     pub fn pub_counts(&self) -> impl ExactSizeIterator<Item = (&TopicName, u64)> {
         self.pub_counts.iter().map(|(topic, count)| (topic, *count))
+    }
+
+    /// Memory held for a command that has not arrived whole, in bytes.
+    pub fn stored_bytes(&self) -> usize {
+        self.partial.capacity()
     }
 
     /// Whether nothing more will be written: the host writes what is left of `out` and closes.
@@ -372,10 +380,12 @@ impl Session {
         }
     }
 
-    /// The socket took some of `out`, or none, and takes no more for now. Each call starts the write deadline anew, so the
-    /// host calls it when it has made progress, and when it was blocked first.
-    pub fn handle_blocked(&mut self, now: Now) {
-        self.blocked_since = Some(now.mono);
+    /// The socket takes no more of `out` for now; it took `written` bytes of it since the last call. The write deadline runs
+    /// from the last time it took any.
+    pub fn handle_blocked(&mut self, now: Now, written: usize) {
+        if written > 0 || self.blocked_since.is_none() {
+            self.blocked_since = Some(now.mono);
+        }
     }
 
     /// Takes no more input and closes once what was taken is answered.

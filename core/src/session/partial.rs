@@ -67,6 +67,10 @@ impl Partial {
         self.bytes.is_empty()
     }
 
+    pub(super) fn capacity(&self) -> usize {
+        self.bytes.capacity()
+    }
+
     /// Takes from `input` what belongs to the command, at most; returns how much, and whether the command is worth
     /// another look.
     pub(super) fn fill(&mut self, input: &[u8]) -> (usize, bool) {
