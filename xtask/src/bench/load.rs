@@ -44,57 +44,66 @@ pub(crate) fn stamp(message: &Message<'_>) -> Result<u64> {
     }
 }
 
+/// What a generator thread has to say at its end.
+pub(crate) struct Done {
+    /// When the last thing that counts happened.
+    at: Instant,
+    /// Nanoseconds, where the load is about them.
+    latencies: Vec<u64>,
+}
+
 /// What a group of generator threads took.
+#[derive(Default)]
 pub(crate) struct Effort {
     /// From the start to the last thing that counts.
     pub(crate) elapsed: Duration,
     /// The threads' own CPU time.
     pub(crate) generator_cpu: Duration,
+    /// All their latencies in nanoseconds.
+    pub(crate) latencies: Vec<u64>,
 }
 
-/// Runs `work` on a thread per connection. It returns when its last thing that counts happened.
-pub(crate) fn in_parallel<T: Send>(connections: Vec<T>, work: impl Fn(T) -> Result<Instant> + Sync) -> Result<Effort> {
+/// Runs `work` on a thread for each of `shares`: a connection, or some.
+pub(crate) fn in_parallel<T: Send>(shares: Vec<T>, work: impl Fn(T) -> Result<Done> + Sync) -> Result<Effort> {
     let begin = Instant::now();
-    let ends: Vec<Result<(Instant, Duration)>> = thread::scope(|scope| {
-        let spawn = |connection| scope.spawn(|| Ok((work(connection)?, thread_cpu()?)));
-        let threads: Vec<_> = connections.into_iter().map(spawn).collect();
+    let ends: Vec<Result<(Done, Duration)>> = thread::scope(|scope| {
+        let spawn = |share| scope.spawn(|| Ok((work(share)?, thread_cpu()?)));
+        let threads: Vec<_> = shares.into_iter().map(spawn).collect();
         threads.into_iter().map(|thread| thread.join().unwrap_or_else(|_| Err(anyhow!("a generator thread panicked")))).collect()
     });
-    let mut effort = Effort { elapsed: Duration::ZERO, generator_cpu: Duration::ZERO };
+    let mut effort = Effort::default();
     for end in ends {
-        let (end, cpu) = end?;
-        effort.elapsed = effort.elapsed.max(end - begin);
+        let (done, cpu) = end?;
+        effort.elapsed = effort.elapsed.max(done.at - begin);
         effort.generator_cpu += cpu;
+        effort.latencies.extend(done.latencies);
     }
     Ok(effort)
 }
 
-/// Sends `command` `total` times with up to `window` unanswered, refilled by the quarter: as many small writes as answers
-/// would measure the generator.
-pub(crate) fn pipeline(mut connection: Connection, command: &[u8], window: usize, total: usize) -> Result<Instant> {
+/// Sends `command` `total` times with up to `window` unanswered. Answers are taken and room is refilled by the quarter of a
+/// window: as many small reads and writes as answers would measure the generator.
+pub(crate) fn pipeline(mut connection: Connection, command: &[u8], window: usize, total: usize) -> Result<Done> {
     let block = command.repeat(window);
     let (mut sent, mut answered) = (0, 0);
     while answered < total {
         let room = (window - (sent - answered)).min(total - sent);
-        if room > 0 && (room * 4 >= window || room == total - sent) {
-            connection.write(&block[..room * command.len()])?;
-            sent += room;
-        }
+        connection.write(&block[..room * command.len()])?;
+        sent += room;
+        connection.wait_for_responses((window / 4).clamp(1, sent - answered))?;
         connection.read_frames(|_, _| {
             answered += 1;
             Ok(())
         })?;
-        connection.flush()?;
     }
-    Ok(Instant::now())
+    Ok(Done { at: Instant::now(), latencies: Vec::new() })
 }
 
 /// Sends `command` `total` times spread over the connections, each waiting for its answer before the next. One thread drives
-/// all of them, since a thread each would cost a context switch per command. Returns the answer times in nanoseconds.
-pub(crate) fn one_at_a_time(mut connections: Vec<Connection>, command: &[u8], total: usize) -> Result<(Effort, Vec<u64>)> {
+/// all of them, since a thread each would cost a context switch per command. Notes the answer times.
+pub(crate) fn one_at_a_time(mut connections: Vec<Connection>, command: &[u8], total: usize) -> Result<Done> {
     let readiness = Readiness::of(&connections)?;
     let mut latencies = Vec::with_capacity(total);
-    let (begin, cpu_before) = (Instant::now(), thread_cpu()?);
     let mut sent_at: Vec<u64> = Vec::with_capacity(connections.len());
     for connection in connections.iter_mut().take(total) {
         sent_at.push(nanos());
@@ -102,25 +111,30 @@ pub(crate) fn one_at_a_time(mut connections: Vec<Connection>, command: &[u8], to
     }
     let mut sent = sent_at.len();
     while latencies.len() < total {
-        for index in readiness.wait(PATIENCE)? {
-            let mut answers = 0;
-            connections[index].read_frames(|_, _| {
-                answers += 1;
+        let ready = readiness.wait(PATIENCE)?;
+        if ready.is_empty() {
+            bail!("only {} of {total} publishes were answered", latencies.len());
+        }
+        for index in ready {
+            let connection = &mut connections[index];
+            let mut is_answered = false;
+            connection.read_frames(|_, _| {
+                is_answered = true;
                 Ok(())
             })?;
-            connections[index].flush()?;
-            if answers > 0 {
+            if is_answered {
                 let now = nanos();
                 latencies.push(now - sent_at[index]);
                 if sent < total {
                     sent_at[index] = now;
-                    connections[index].write(command)?;
+                    connection.write(command)?;
                     sent += 1;
                 }
             }
+            connection.flush()?;
         }
     }
-    Ok((Effort { elapsed: begin.elapsed(), generator_cpu: thread_cpu()? - cpu_before }, latencies))
+    Ok(Done { at: Instant::now(), latencies })
 }
 
 /// Sends command number 0, 1, .. `count` at `per_second`, each when it is due on a schedule fixed beforehand; late ones are
@@ -162,7 +176,7 @@ pub(crate) fn paced(
 
 /// Takes messages until `taken`, which is shared by the consumers of a channel, reaches `total`: a FIN each, one write per
 /// read. Returns when the last message came, after the daemon has handled every FIN.
-pub(crate) fn drain(mut connection: Connection, taken: &AtomicUsize, total: usize) -> Result<Instant> {
+pub(crate) fn drain(mut connection: Connection, taken: &AtomicUsize, total: usize) -> Result<Done> {
     connection.set_read_timeout(Some(GLANCE))?;
     let (mut last, mut quiet_since) = (Instant::now(), Instant::now());
     let mut before = 0;
@@ -192,7 +206,7 @@ pub(crate) fn drain(mut connection: Connection, taken: &AtomicUsize, total: usiz
     // Commands are handled in order, so the answer to CLS says that the FINs before it are done.
     connection.queue().extend_from_slice(b"CLS\n");
     connection.expect(b"CLOSE_WAIT")?;
-    Ok(last)
+    Ok(Done { at: last, latencies: Vec::new() })
 }
 
 /// What [`receive`] is to do with a message.

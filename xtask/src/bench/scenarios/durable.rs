@@ -21,16 +21,16 @@ pub(super) fn publish_synced(bench: &Bench<'_>, connections: usize, total: usize
     let mut command = Vec::new();
     wire::publish(&mut command, &bench.topic, &load::stamped(0));
     let _channel = bench.consumer("")?;
-    let publishers = bench.publishers(connections)?;
+    let publishers = vec![bench.publishers(connections)?];
     let meter = bench.cpu_meter()?;
-    let (effort, latencies) = load::one_at_a_time(publishers, &command, total)?;
+    let effort = load::in_parallel(publishers, |publishers| load::one_at_a_time(publishers, &command, total))?;
     bench.settle()?;
     let throughput = total as f64 / effort.elapsed.as_secs_f64();
     Ok(Sample::default()
         .with_effort(&effort, total)
         .with_some(Metric::CpuPerMessage, meter.micros_per(total)?)
         .with(Metric::OfSyncedWriter, 100.0 * throughput / writer)
-        .with_latencies(latencies))
+        .with_latencies(effort.latencies))
 }
 
 fn synced_records_per_second(bench: &Bench<'_>) -> Result<f64> {
