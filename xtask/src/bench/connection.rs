@@ -6,8 +6,6 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
-use nix::{libc, setsockopt_impl, sockopt_impl};
-use nix::sys::socket::setsockopt;
 
 use super::wire::{self, Frame};
 
@@ -21,24 +19,14 @@ pub(crate) struct Connection {
     input: Vec<u8>,
     filled: usize,
     out: Vec<u8>,
-    read_bytes_min: usize,
 }
-
-sockopt_impl!(
-    /// How many bytes have to be there before a read returns; nix has no name for it yet.
-    ReceiveLowWater,
-    SetOnly,
-    libc::SOL_SOCKET,
-    libc::SO_RCVLOWAT,
-    i32
-);
 
 impl Connection {
     /// Connects and queues the magic bytes.
     pub(crate) fn open(address: SocketAddr) -> Result<Self> {
         let stream = TcpStream::connect(address).with_context(|| format!("connect to {address}"))?;
         stream.set_nodelay(true)?;
-        Ok(Self { stream, input: vec![0; READ_BUFFER_BYTES], filled: 0, out: wire::MAGIC.to_vec(), read_bytes_min: 1 })
+        Ok(Self { stream, input: vec![0; READ_BUFFER_BYTES], filled: 0, out: wire::MAGIC.to_vec() })
     }
 
     /// Connects and identifies. `settings` is IDENTIFY's JSON without braces; empty for the defaults.
@@ -100,18 +88,6 @@ impl Connection {
     /// How long [`Connection::read_frames`] may wait; `None` for as long as it takes.
     pub(crate) fn set_read_timeout(&self, timeout: Option<Duration>) -> Result<()> {
         Ok(self.stream.set_read_timeout(timeout)?)
-    }
-
-    /// Lets the next reads wait until this many `OK`s are there, so that a daemon which writes them one by one does not wake
-    /// the generator for each.
-    pub(crate) fn wait_for_responses(&mut self, count: usize) -> Result<()> {
-        const OK_BYTES: usize = 10;
-        let bytes = (count * OK_BYTES).saturating_sub(self.filled).max(1);
-        if self.read_bytes_min != bytes {
-            setsockopt(&self.stream, ReceiveLowWater, &i32::try_from(bytes)?)?;
-            self.read_bytes_min = bytes;
-        }
-        Ok(())
     }
 
     /// One read; hands every whole frame to `on_frame` together with the queue, so that it can answer. Nothing is handed over

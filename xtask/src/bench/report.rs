@@ -165,7 +165,10 @@ pub(super) fn list(scenarios: &[&Scenario]) -> String {
         };
         let targets: Vec<_> =
             scenario.targets.iter().map(|(metric, target)| format!("{} {}", metric.label(), describe(*metric, *target))).collect();
-        let _ = writeln!(text, "{:width$}  {}{needs}\n{:width$}  target: {}", scenario.name, scenario.about, "", targets.join(", "));
+        let _ = writeln!(text, "{:width$}  {}{needs}", scenario.name, scenario.about);
+        if !targets.is_empty() {
+            let _ = writeln!(text, "{:width$}  target: {}", "", targets.join(", "));
+        }
     }
     text
 }

@@ -17,6 +17,7 @@ use super::metric::Target::{AtLeast, AtMost, TimesOther};
 use super::metric::{Metric, Outcome, Target};
 use super::node::{Node, NodeOptions};
 use super::proc::Process;
+use throughput::Holder;
 
 /// One workload and what is expected of it.
 pub(crate) struct Scenario {
@@ -58,19 +59,35 @@ const OLD: Duration = Duration::from_secs(6);
 pub(crate) static ALL: &[Scenario] = &[
     Scenario {
         name: "mpub",
-        about: "MPUB of 200 messages, 2 connections with 8 in flight each",
+        about: "MPUB of 200 messages to a topic without channels, 2 connections with 8 in flight each",
         needs: Needs::Nothing,
         node: IN_MEMORY,
         targets: &[(Throughput, TimesOther(4.0)), (CpuPerMessage, AtMost(0.2))],
-        run: |bench| throughput::publish_many(bench, 2_000_000),
+        run: |bench| throughput::publish_many(bench, Holder::Topic, 2_000_000),
+    },
+    Scenario {
+        name: "mpub-channel",
+        about: "as mpub, to a topic with a channel",
+        needs: Needs::Nothing,
+        node: IN_MEMORY,
+        targets: &[],
+        run: |bench| throughput::publish_many(bench, Holder::Channel, 2_000_000),
     },
     Scenario {
         name: "consume",
-        about: "a backlog of 1 M in memory, 2 consumers, RDY 2500, a FIN each",
+        about: "a backlog of 1 M in memory, 2 consumers on a new channel, RDY 2500, a FIN each",
         needs: Needs::Nothing,
         node: IN_MEMORY,
         targets: &[(Throughput, TimesOther(5.0)), (CpuPerMessage, AtMost(0.35)), (Memory, AtMost(250.0))],
-        run: |bench| throughput::consume(bench, 1_000_000),
+        run: |bench| throughput::consume(bench, Holder::Topic, 1_000_000),
+    },
+    Scenario {
+        name: "consume-channel",
+        about: "as consume, the backlog being in the channel already",
+        needs: Needs::Nothing,
+        node: IN_MEMORY,
+        targets: &[],
+        run: |bench| throughput::consume(bench, Holder::Channel, 1_000_000),
     },
     Scenario {
         name: "pub-pipelined",
@@ -94,7 +111,7 @@ pub(crate) static ALL: &[Scenario] = &[
         needs: Needs::Nothing,
         node: ON_DISK,
         targets: &[(Throughput, TimesOther(5.0)), (CpuPerMessage, AtMost(0.6))],
-        run: |bench| throughput::publish_many(bench, 1_000_000),
+        run: |bench| throughput::publish_many(bench, Holder::Topic, 1_000_000),
     },
     Scenario {
         name: "disk-consume",
@@ -102,7 +119,7 @@ pub(crate) static ALL: &[Scenario] = &[
         needs: Needs::Nothing,
         node: ON_DISK,
         targets: &[(Throughput, TimesOther(12.0)), (CpuPerMessage, AtMost(0.7))],
-        run: |bench| throughput::consume(bench, 300_000),
+        run: |bench| throughput::consume(bench, Holder::Topic, 300_000),
     },
     Scenario {
         name: "latency-20k",
