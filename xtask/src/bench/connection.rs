@@ -92,7 +92,10 @@ impl Connection {
 
     /// One read; hands every whole frame to `on_frame` together with the queue, so that it can answer. Nothing is handed over
     /// when the read timeout passes.
-    pub(crate) fn read_frames(&mut self, mut on_frame: impl FnMut(Frame<'_>, &mut Vec<u8>) -> Result<()>) -> Result<()> {
+    pub(crate) fn read_frames(
+        &mut self,
+        mut on_frame: impl FnMut(Frame<'_>, &mut Vec<u8>) -> Result<()>,
+    ) -> Result<()> {
         match self.stream.read(&mut self.input[self.filled..]) {
             Ok(0) => bail!("the daemon closed the connection"),
             Ok(bytes) => self.filled += bytes,

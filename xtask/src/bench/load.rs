@@ -70,7 +70,10 @@ pub(crate) fn in_parallel<T: Send>(shares: Vec<T>, work: impl Fn(T) -> Result<Do
     let ends: Vec<Result<(Done, Duration)>> = thread::scope(|scope| {
         let spawn = |share| scope.spawn(|| Ok((work(share)?, thread_cpu()?)));
         let threads: Vec<_> = shares.into_iter().map(spawn).collect();
-        threads.into_iter().map(|thread| thread.join().unwrap_or_else(|_| Err(anyhow!("a generator thread panicked")))).collect()
+        threads
+            .into_iter()
+            .map(|thread| thread.join().unwrap_or_else(|_| Err(anyhow!("a generator thread panicked"))))
+            .collect()
     });
     let mut effort = Effort::default();
     for end in ends {

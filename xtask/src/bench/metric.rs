@@ -112,7 +112,8 @@ impl Sample {
 
     /// Adds the median and the 99th percentile of nanoseconds.
     pub(crate) fn with_latencies(self, mut latencies: Vec<u64>) -> Self {
-        self.with(Metric::P50, load::percentile_ms(&mut latencies, 50)).with(Metric::P99, load::percentile_ms(&mut latencies, 99))
+        self.with(Metric::P50, load::percentile_ms(&mut latencies, 50))
+            .with(Metric::P99, load::percentile_ms(&mut latencies, 99))
     }
 
     /// All figures.

@@ -87,7 +87,8 @@ pub(crate) fn run(args: Args) -> Result<()> {
     } else {
         print!("{}", report::table(&results, setting.rounds, setting.quick));
     }
-    let failed: Vec<_> = results.iter().filter(|result| !result.errors.is_empty()).map(|result| result.scenario.name).collect();
+    let failed: Vec<_> =
+        results.iter().filter(|result| !result.errors.is_empty()).map(|result| result.scenario.name).collect();
     if !failed.is_empty() {
         bail!("failed: {}", failed.join(", "));
     }
@@ -147,7 +148,12 @@ impl Setting {
 
     fn run_once(&self, scenario: &Scenario, source: &Source) -> metric::Outcome {
         let node = Node::start(source, scenario.node, &self.dir)?;
-        let bench = Bench { node: &node, topic: format!("bench_{}_{}", std::process::id(), load::nanos()), dir: &self.dir, quick: self.quick };
+        let bench = Bench {
+            node: &node,
+            topic: format!("bench_{}_{}", std::process::id(), load::nanos()),
+            dir: &self.dir,
+            quick: self.quick,
+        };
         (scenario.run)(&bench).map_err(|error| match node.log() {
             log if log.is_empty() => error,
             log => error.context(format!("the daemon's last words:\n{log}")),
@@ -161,7 +167,9 @@ fn choose(only: &[String]) -> Result<Vec<&'static Scenario>> {
         return Ok(ALL.iter().collect());
     }
     let is_name = |wanted: &str| ALL.iter().any(|scenario| scenario.name == wanted);
-    let matches = |scenario: &Scenario, wanted: &str| scenario.name == wanted || (!is_name(wanted) && scenario.name.starts_with(wanted));
+    let matches = |scenario: &Scenario, wanted: &str| {
+        scenario.name == wanted || (!is_name(wanted) && scenario.name.starts_with(wanted))
+    };
     if let Some(unknown) = only.iter().find(|wanted| !ALL.iter().any(|scenario| matches(scenario, wanted))) {
         bail!("no scenario is called {unknown}; --list shows them");
     }

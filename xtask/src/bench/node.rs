@@ -95,7 +95,8 @@ impl Drop for Node {
 }
 
 fn start(words: &[String], options: NodeOptions, dir: &Path) -> Result<Node> {
-    let data = TempDir::with_prefix_in("bench-", dir).with_context(|| format!("a data directory in {}", dir.display()))?;
+    let data =
+        TempDir::with_prefix_in("bench-", dir).with_context(|| format!("a data directory in {}", dir.display()))?;
     if options.channels > 0 {
         std::fs::write(data.path().join("nsqd.dat"), metadata(options.channels))?;
     }

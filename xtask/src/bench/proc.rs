@@ -42,7 +42,8 @@ impl Process {
             let task = task?;
             // A thread may end between the listing and the reading.
             let Ok(status) = fs::read_to_string(task.path().join("status")) else { continue };
-            let switches = ["voluntary_ctxt_switches:", "nonvoluntary_ctxt_switches:"].map(|name| field(&status, name).unwrap_or(0));
+            let switches = ["voluntary_ctxt_switches:", "nonvoluntary_ctxt_switches:"]
+                .map(|name| field(&status, name).unwrap_or(0));
             by_thread.insert(task.file_name().to_string_lossy().into_owned(), switches.iter().sum());
         }
         Ok(by_thread)

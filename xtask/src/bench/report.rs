@@ -163,8 +163,11 @@ pub(super) fn list(scenarios: &[&Scenario]) -> String {
             Needs::Process => " (not on a running daemon)",
             Needs::PublishAck => " (only where --publish-ack exists)",
         };
-        let targets: Vec<_> =
-            scenario.targets.iter().map(|(metric, target)| format!("{} {}", metric.label(), describe(*metric, *target))).collect();
+        let targets: Vec<_> = scenario
+            .targets
+            .iter()
+            .map(|(metric, target)| format!("{} {}", metric.label(), describe(*metric, *target)))
+            .collect();
         let _ = writeln!(text, "{:width$}  {}{needs}", scenario.name, scenario.about);
         if !targets.is_empty() {
             let _ = writeln!(text, "{:width$}  target: {}", "", targets.join(", "));
@@ -175,7 +178,11 @@ pub(super) fn list(scenarios: &[&Scenario]) -> String {
 
 /// One line on standard error for each run, with the figures that have no place in the table's comparison.
 pub(super) fn progress(scenario: &Scenario, round: u32, side: &str, sample: &Sample) {
-    let figures: Vec<_> = sample.figures().iter().map(|(metric, value)| format!("{} {}", metric.label(), number(*metric, *value))).collect();
+    let figures: Vec<_> = sample
+        .figures()
+        .iter()
+        .map(|(metric, value)| format!("{} {}", metric.label(), number(*metric, *value)))
+        .collect();
     let line = format!("{} #{round} {side}: {}", scenario.name, figures.join(", "));
     if stderr().is_terminal() && !no_colour() {
         eprintln!("\x1b[2m{line}\x1b[0m");

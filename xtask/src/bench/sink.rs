@@ -53,7 +53,16 @@ impl Client {
         stream.set_nodelay(true)?;
         let mut magic = [0; wire::MAGIC.len()];
         stream.read_exact(&mut magic)?;
-        Ok(Self { stream, input: vec![0; 1 << 18], filled: 0, to_skip: 0, out: Vec::new(), messages: Vec::new(), ready: 0, in_flight: 0 })
+        Ok(Self {
+            stream,
+            input: vec![0; 1 << 18],
+            filled: 0,
+            to_skip: 0,
+            out: Vec::new(),
+            messages: Vec::new(),
+            ready: 0,
+            in_flight: 0,
+        })
     }
 
     fn serve(mut self) -> Result<()> {

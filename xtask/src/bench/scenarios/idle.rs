@@ -63,8 +63,7 @@ fn at_rest(bench: &Bench<'_>, process: Process) -> Outcome {
     let (cpu_before, switches_before) = (process.cpu()?, process.context_switches()?);
     thread::sleep(window);
     let (cpu, switches) = (process.cpu()? - cpu_before, process.context_switches()?);
-    let wake_ups: u64 =
-        switches.iter().map(|(thread, count)| count - switches_before.get(thread).unwrap_or(&0)).sum();
+    let wake_ups: u64 = switches.iter().map(|(thread, count)| count - switches_before.get(thread).unwrap_or(&0)).sum();
     Ok(Sample::default()
         .with(Metric::WakeUps, wake_ups as f64 / window.as_secs_f64())
         .with(Metric::CpuShare, 100.0 * cpu.as_secs_f64() / window.as_secs_f64()))

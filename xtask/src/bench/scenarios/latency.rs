@@ -25,7 +25,9 @@ pub(super) fn end_to_end(bench: &Bench<'_>, per_second: u32, seconds: usize, cha
     let meter = bench.cpu_meter()?;
     let latencies = thread::scope(|scope| {
         let publishing = scope.spawn(|| {
-            load::paced(&mut publisher, per_second, count, |out, _, due| wire::publish(out, &bench.topic, &load::stamped(due)))
+            load::paced(&mut publisher, per_second, count, |out, _, due| {
+                wire::publish(out, &bench.topic, &load::stamped(due))
+            })
         });
         // A real consumer of many channels is many processes; ours is one, and spares itself a write for each FIN.
         let finish_batch = if channels == 1 { 1 } else { 16 };
@@ -36,5 +38,7 @@ pub(super) fn end_to_end(bench: &Bench<'_>, per_second: u32, seconds: usize, cha
         anyhow::Ok(latencies)
     })?;
     bench.settle()?;
-    Ok(Sample::default().with_some(Metric::CpuPerMessage, meter.micros_per(count * channels)?).with_latencies(latencies))
+    Ok(Sample::default()
+        .with_some(Metric::CpuPerMessage, meter.micros_per(count * channels)?)
+        .with_latencies(latencies))
 }

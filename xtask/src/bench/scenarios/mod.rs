@@ -2,8 +2,8 @@
 
 mod durable;
 mod idle;
-mod lateness;
 mod latency;
+mod lateness;
 mod throughput;
 
 use std::path::Path;
@@ -12,7 +12,9 @@ use std::time::Duration;
 use anyhow::Result;
 
 use super::connection::Connection;
-use super::metric::Metric::{CpuPerMessage, Memory, MemoryPerConnection, OfSyncedWriter, P50, P99, Throughput, WakeUps};
+use super::metric::Metric::{
+    CpuPerMessage, Memory, MemoryPerConnection, OfSyncedWriter, P50, P99, Throughput, WakeUps,
+};
 use super::metric::Target::{AtLeast, AtMost, TimesOther};
 use super::metric::{Metric, Outcome, Target};
 use super::node::{Node, NodeOptions};
