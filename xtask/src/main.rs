@@ -1,3 +1,24 @@
-//! Project tasks.
+//! Project tasks: `cargo xtask TASK`. Each task is a module of its own; this file only names them.
 
-fn main() {}
+mod bench;
+
+use clap::{Parser, Subcommand};
+
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask", about = "Project tasks")]
+struct Cli {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Subcommand)]
+enum Task {
+    /// Measure our nsqd, alone or side by side with another one
+    Bench(bench::Args),
+}
+
+fn main() -> anyhow::Result<()> {
+    match Cli::parse().task {
+        Task::Bench(args) => bench::run(args),
+    }
+}

@@ -1,0 +1,204 @@
+//! `cargo xtask bench`: runs the scenarios on our nsqd and, alternating with it, on another one.
+//!
+//! Absolute figures move with the machine and its mood, so a claim is a ratio from one run: every scenario is measured A B A B,
+//! each time on a fresh daemon, and the medians are compared. The load generator runs on the same machine and shows its own CPU
+//! time; `--self-test` measures it against a sink that does next to nothing.
+//!
+//! Scenarios and their targets are in [`scenarios`]; this file only chooses, repeats and collects.
+
+mod connection;
+mod load;
+mod metric;
+mod node;
+mod proc;
+mod report;
+mod scenarios;
+mod sink;
+mod wire;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result, bail};
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
+
+use metric::Metric;
+use node::{Node, Source};
+use scenarios::{ALL, Bench, Needs, Scenario};
+
+/// Arguments of `cargo xtask bench`.
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    /// Our daemon, instead of a release build of this project; words are separated by white space
+    #[arg(long, value_name = "COMMAND")]
+    ours: Option<String>,
+    /// The daemon to compare with: a command, or host:port of one that runs already (a throwaway: topics stay behind)
+    #[arg(long, value_name = "COMMAND|HOST:PORT")]
+    against: Option<String>,
+    /// How often each scenario runs on each daemon; medians are shown
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..))]
+    rounds: u32,
+    /// Only these scenarios, by name or the start of one
+    #[arg(long, value_name = "NAME,...", value_delimiter = ',')]
+    only: Vec<String>,
+    /// List the scenarios and their targets
+    #[arg(long)]
+    list: bool,
+    /// A tenth of the messages and connections
+    #[arg(long)]
+    quick: bool,
+    /// Print JSON instead of the table
+    #[arg(long)]
+    json: bool,
+    /// Where data directories are made (default: target/bench; a RAM disk would say nothing about syncing)
+    #[arg(long, value_name = "PATH")]
+    dir: Option<PathBuf>,
+    /// Measure the load generator against a built-in sink instead of a daemon
+    #[arg(long, conflicts_with_all = ["ours", "against"])]
+    self_test: bool,
+}
+
+/// Runs the benchmark. Missed targets are not an error; scenarios that fail are.
+pub(crate) fn run(args: Args) -> Result<()> {
+    let mut chosen = choose(&args.only)?;
+    if args.list {
+        print!("{}", report::list(&chosen));
+        return Ok(());
+    }
+    raise_open_files()?;
+    let target_dir = target_dir()?;
+    let dir = args.dir.unwrap_or_else(|| target_dir.join("bench"));
+    std::fs::create_dir_all(&dir)?;
+    let ours = match &args.ours {
+        Some(_) if args.self_test => unreachable!("excluded by clap"),
+        Some(command) => Source::parse(command)?,
+        None if args.self_test => {
+            chosen.retain(|scenario| sink::CAN_RUN.contains(&scenario.name));
+            Source::Address(sink::start()?)
+        }
+        None => build(&target_dir)?,
+    };
+    let against = args.against.as_deref().map(Source::parse).transpose()?;
+    let setting = Setting { ours, against, rounds: args.rounds, quick: args.quick, dir };
+    let results: Vec<_> = chosen.into_iter().map(|scenario| setting.measure(scenario)).collect();
+    if args.json {
+        println!("{}", report::json(&results, setting.rounds, setting.quick));
+    } else {
+        print!("{}", report::table(&results, setting.rounds, setting.quick));
+    }
+    let failed: Vec<_> =
+        results.iter().filter(|result| !result.errors.is_empty()).map(|result| result.scenario.name).collect();
+    if !failed.is_empty() {
+        bail!("failed: {}", failed.join(", "));
+    }
+    Ok(())
+}
+
+/// The figures of one side, round by round.
+type Figures = BTreeMap<Metric, Vec<f64>>;
+
+/// All rounds of a scenario.
+struct Measured {
+    scenario: &'static Scenario,
+    ours: Figures,
+    other: Figures,
+    errors: Vec<String>,
+}
+
+struct Setting {
+    ours: Source,
+    against: Option<Source>,
+    rounds: u32,
+    quick: bool,
+    dir: PathBuf,
+}
+
+impl Setting {
+    /// Runs a scenario on both sides in turn. A side that failed once is not tried again.
+    fn measure(&self, scenario: &'static Scenario) -> Measured {
+        let mut measured = Measured { scenario, ours: Figures::new(), other: Figures::new(), errors: Vec::new() };
+        let mut sides = vec![("ours", &self.ours)];
+        if let Some(against) = &self.against
+            && scenario.needs != Needs::PublishAck
+        {
+            sides.push(("other", against));
+        }
+        sides.retain(|(_, source)| scenario.needs == Needs::Nothing || matches!(source, Source::Command(_)));
+        for round in 1..=self.rounds {
+            sides.retain(|(side, source)| match self.run_once(scenario, source) {
+                Ok(sample) => {
+                    report::progress(scenario, round, side, &sample);
+                    let figures = if *side == "ours" { &mut measured.ours } else { &mut measured.other };
+                    for (metric, value) in sample.figures() {
+                        figures.entry(*metric).or_default().push(*value);
+                    }
+                    true
+                }
+                Err(error) => {
+                    let error = format!("{}, {side}, round {round}: {error:#}", scenario.name);
+                    eprintln!("{error}");
+                    measured.errors.push(error);
+                    false
+                }
+            });
+        }
+        measured
+    }
+
+    fn run_once(&self, scenario: &Scenario, source: &Source) -> metric::Outcome {
+        let node = Node::start(source, scenario.node, &self.dir)?;
+        let bench = Bench {
+            node: &node,
+            topic: format!("bench_{}_{}", std::process::id(), load::nanos()),
+            dir: &self.dir,
+            quick: self.quick,
+        };
+        (scenario.run)(&bench).map_err(|error| match node.log() {
+            log if log.is_empty() => error,
+            log => error.context(format!("the daemon's last words:\n{log}")),
+        })
+    }
+}
+
+/// The scenarios whose name starts with one of `only`; all if it's empty. A full name chooses that one alone.
+fn choose(only: &[String]) -> Result<Vec<&'static Scenario>> {
+    if only.is_empty() {
+        return Ok(ALL.iter().collect());
+    }
+    let is_name = |wanted: &str| ALL.iter().any(|scenario| scenario.name == wanted);
+    let matches = |scenario: &Scenario, wanted: &str| {
+        scenario.name == wanted || (!is_name(wanted) && scenario.name.starts_with(wanted))
+    };
+    if let Some(unknown) = only.iter().find(|wanted| !ALL.iter().any(|scenario| matches(scenario, wanted))) {
+        bail!("no scenario is called {unknown}; --list shows them");
+    }
+    Ok(ALL.iter().filter(|scenario| only.iter().any(|wanted| matches(scenario, wanted))).collect())
+}
+
+/// The soft limit is often 1,024 files; daemons started from here inherit it.
+fn raise_open_files() -> Result<()> {
+    let (_, hard) = getrlimit(Resource::RLIMIT_NOFILE)?;
+    setrlimit(Resource::RLIMIT_NOFILE, hard, hard).context("raise the limit of open files")
+}
+
+/// `target`, wherever it has been put: this program is in `target/PROFILE`.
+fn target_dir() -> Result<PathBuf> {
+    let program = std::env::current_exe()?;
+    Ok(program.ancestors().nth(2).context("a target directory around this program")?.to_owned())
+}
+
+/// Builds our nsqd for release.
+fn build(target_dir: &Path) -> Result<Source> {
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let status = Command::new(cargo)
+        .args(["build", "--release", "--package", "sansq", "--bin", "nsqd", "--target-dir"])
+        .arg(target_dir)
+        .current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
+        .status()?;
+    if !status.success() {
+        bail!("our nsqd does not build");
+    }
+    let program = target_dir.join("release/nsqd");
+    Ok(Source::Command(vec![program.to_string_lossy().into_owned()]))
+}
