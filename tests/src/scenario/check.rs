@@ -45,7 +45,7 @@ impl Expect {
         match self {
             Expect::Response(text) => text.describe("response", variables),
             Expect::Error(text) => text.describe("error", variables),
-            Expect::MaybeError(text) => Ok(format!("perhaps {}", text.describe("error", variables)?)),
+            Expect::Maybe(expect) => Ok(format!("perhaps {}", expect.describe(variables)?)),
             Expect::Message { fields, .. } => Ok(format!("message{}", describe_fields(fields, variables)?)),
             Expect::Messages { fields, bodies, .. } => {
                 Ok(format!("{} messages{}", bodies.len(), describe_fields(fields, variables)?))
@@ -63,7 +63,7 @@ fn describe_fields(fields: &[(String, Template)], variables: &Variables) -> Resu
 pub(super) fn check_frame(expect: &Expect, frame: &Frame, variables: &Variables) -> Result<()> {
     match (expect, frame) {
         (Expect::Response(text), Frame::Response(body)) => text.check("response", body, variables),
-        (Expect::Error(text) | Expect::MaybeError(text), Frame::Error(body)) => text.check("error", body, variables),
+        (Expect::Error(text), Frame::Error(body)) => text.check("error", body, variables),
         _ => Err(mismatch(&expect.describe(variables)?, &format!("{frame:?}"))),
     }
 }

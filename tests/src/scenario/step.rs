@@ -61,8 +61,8 @@ impl Action {
 pub(super) enum Expect {
     Response(Text),
     Error(Text),
-    /// An error frame that may come before what follows.
-    MaybeError(Text),
+    /// A response or an error that may come before what follows, or not.
+    Maybe(Box<Expect>),
     Message {
         fields: Vec<(String, Template)>,
         name: Option<String>,
@@ -209,7 +209,7 @@ fn expect(source: &str) -> Result<Expect> {
     let (kind, rest) = source.split_once(' ').unwrap_or((source, ""));
     Ok(match kind {
         "error" => Expect::Error(answer(rest)?),
-        "maybe-error" => Expect::MaybeError(answer(rest)?),
+        "maybe" => Expect::Maybe(Box::new(expect(rest)?)),
         "message" => {
             let (rest, name) = name(tokens(rest)?)?;
             Expect::Message { fields: fields(&rest)?, name }
