@@ -2,6 +2,8 @@
 //! reference's for ours. The other program is `SANSQ_OTHER_NSQD`; without it, the one under test reads what
 //! it has written itself.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on should stop")]
+
 use std::collections::BTreeSet;
 use std::time::Duration;
 

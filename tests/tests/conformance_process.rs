@@ -4,13 +4,19 @@
 //! can say and so are here, through [`Face`]: integers for booleans in the config file, and publishing to a topic
 //! while it is deleted.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on should stop")]
+
 use std::fs;
+use std::io::{Read, Write};
+use std::net::TcpStream;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::os::unix::net::UnixStream;
 use std::path::Path;
-use std::process::{Command, Output};
-use std::time::Duration;
+use std::process::{Command, Output, Stdio};
+use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
+use sansq_tests::bytes::show;
 use sansq_tests::daemon::{Daemon, Setup};
 use sansq_tests::http;
 use sansq_tests::nsqd::{Face, Nsqd};
@@ -357,7 +363,7 @@ fn unix_sockets_are_addresses_too() {
     let mut child = Command::new(&nsqd.path)
         .args([&format!("--tcp-address={}", path.display()), "--http-address=127.0.0.1:0"])
         .arg(format!("--data-path={}", directory.path().display()))
-        .stderr(std::process::Stdio::null())
+        .stderr(Stdio::null())
         .spawn()
         .unwrap();
     assert!(eventually(|| path.exists()), "no socket");
@@ -368,8 +374,7 @@ fn unix_sockets_are_addresses_too() {
 }
 
 fn talk_unix(path: &Path) -> Vec<u8> {
-    use std::io::{Read, Write};
-    let mut stream = std::os::unix::net::UnixStream::connect(path).unwrap();
+    let mut stream = UnixStream::connect(path).unwrap();
     stream.set_read_timeout(Some(PATIENCE)).unwrap();
     stream.write_all(b"  V2PUB t\n\0\0\0\x01x").unwrap();
     let mut answer = vec![0; 10];
@@ -378,8 +383,8 @@ fn talk_unix(path: &Path) -> Vec<u8> {
 }
 
 fn eventually(condition: impl Fn() -> bool) -> bool {
-    let deadline = std::time::Instant::now() + PATIENCE;
-    while std::time::Instant::now() < deadline {
+    let deadline = Instant::now() + PATIENCE;
+    while Instant::now() < deadline {
         if condition() {
             return true;
         }
@@ -420,20 +425,38 @@ fn publishing_races_with_deleting() {
     assert!(daemon.face() == Face::Reference || refused == 0, "{refused} publishes were refused");
 }
 
+/// Reads from `stream` until what came ends with `end`.
+fn read_until(stream: &mut TcpStream, end: &[u8]) -> Vec<u8> {
+    let mut answer = Vec::new();
+    while !answer.ends_with(end) {
+        let mut byte = [0];
+        stream.read_exact(&mut byte).unwrap_or_else(|error| panic!("{error} after {}", show(&answer)));
+        answer.push(byte[0]);
+    }
+    answer
+}
+
 #[test]
 fn http_connections_are_kept_alive() {
-    use std::io::{Read, Write};
     let daemon = Daemon::start(&[]).unwrap();
-    let mut stream = std::net::TcpStream::connect(daemon.http).unwrap();
+    let mut stream = TcpStream::connect(daemon.http).unwrap();
     stream.set_read_timeout(Some(PATIENCE)).unwrap();
     for _ in 0..3 {
         stream.write_all(b"GET /ping HTTP/1.1\r\nHost: x\r\n\r\n").unwrap();
-        let mut answer = Vec::new();
-        while !answer.ends_with(b"\r\n\r\nOK") {
-            let mut byte = [0];
-            stream.read_exact(&mut byte).unwrap();
-            answer.push(byte[0]);
-        }
-        assert!(answer.starts_with(b"HTTP/1.1 200 OK\r\n"));
+        let answer = read_until(&mut stream, b"\r\n\r\nOK");
+        assert!(answer.starts_with(b"HTTP/1.1 200 OK\r\n"), "{}", show(&answer));
     }
+}
+
+#[test]
+fn http_clients_may_wait_before_they_send_a_body() {
+    let daemon = Daemon::start(&[]).unwrap();
+    let mut stream = TcpStream::connect(daemon.http).unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    let head = b"POST /pub?topic=t HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\nExpect: 100-continue\r\n\r\n";
+    stream.write_all(head).unwrap();
+    assert_eq!(read_until(&mut stream, b"\r\n\r\n"), b"HTTP/1.1 100 Continue\r\n\r\n");
+    stream.write_all(b"hello").unwrap();
+    let answer = read_until(&mut stream, b"\r\n\r\nOK");
+    assert!(answer.starts_with(b"HTTP/1.1 200 OK\r\n"), "{}", show(&answer));
 }

@@ -190,7 +190,7 @@ pub(super) fn items(tokens: &[Token]) -> Result<Vec<Item>> {
 }
 
 fn unhex(digits: &str) -> Result<Vec<u8>> {
-    ensure!(digits.len() % 2 == 0 && digits.is_ascii(), "an odd number of hex digits");
+    ensure!(digits.len().is_multiple_of(2) && digits.is_ascii(), "an odd number of hex digits");
     (0..digits.len()).step_by(2).map(|at| Ok(u8::from_str_radix(&digits[at..at + 2], 16)?)).collect()
 }
 
