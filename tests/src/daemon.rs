@@ -81,7 +81,7 @@ impl Setup {
         });
         let Some((tcp, http)) = ports else {
             let exit = process.child.try_wait()?;
-            bail!("{} did not start ({exit:?}):\n{}", self.nsqd.path.display(), process.log.tail(20));
+            bail!("{:?} did not start ({exit:?}):\n{}", self.command(), process.log.tail(20));
         };
         Ok(Daemon { setup: self, process, tcp, http })
     }
@@ -95,7 +95,7 @@ impl Setup {
     }
 
     fn command(&self) -> Command {
-        let mut command = Command::new(&self.nsqd.path);
+        let mut command = self.nsqd.command();
         command
             .args(["--tcp-address=127.0.0.1:0", "--http-address=127.0.0.1:0"])
             .arg(format!("--data-path={}", self.data.path().display()))

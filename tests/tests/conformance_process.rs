@@ -12,7 +12,7 @@ use std::net::TcpStream;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
-use std::process::{Command, Output, Stdio};
+use std::process::{Output, Stdio};
 use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
@@ -26,8 +26,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Runs the program under test to its end, without the flags that [`Setup`] adds.
 fn run(arguments: &[&str]) -> Output {
-    let nsqd = Nsqd::under_test().unwrap();
-    Command::new(&nsqd.path).args(arguments).output().unwrap()
+    Nsqd::under_test().unwrap().command().args(arguments).output().unwrap()
 }
 
 fn publish(daemon: &Daemon, topic: &str, body: &str) {
@@ -360,7 +359,8 @@ fn unix_sockets_are_addresses_too() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("nsqd.sock");
     let nsqd = Nsqd::under_test().unwrap();
-    let mut child = Command::new(&nsqd.path)
+    let mut child = nsqd
+        .command()
         .args([&format!("--tcp-address={}", path.display()), "--http-address=127.0.0.1:0"])
         .arg(format!("--data-path={}", directory.path().display()))
         .stderr(Stdio::null())
