@@ -18,6 +18,8 @@ use crate::nsqd::{Face, Nsqd};
 
 /// How long a daemon may take to start or to stop.
 const PATIENCE: Duration = Duration::from_secs(20);
+/// The reference handles signals only a moment after it has begun to listen, and nothing outside shows when.
+const REFERENCE_SETTLES: Duration = Duration::from_millis(150);
 
 /// What a daemon is started with. The data directory belongs to this value: it can be started again on it.
 #[derive(Debug)]
@@ -83,7 +85,7 @@ impl Setup {
             let exit = process.child.try_wait()?;
             bail!("{:?} did not start ({exit:?}):\n{}", self.command(), process.log.tail(20));
         };
-        Ok(Daemon { setup: self, process, tcp, http })
+        Ok(Daemon { setup: self, process, tcp, http, listening_since: Instant::now() })
     }
 
     /// Starts the daemon in the expectation that it exits by itself: its status and all that it logged.
@@ -118,6 +120,7 @@ pub struct Daemon {
     pub tcp: SocketAddr,
     /// Where it takes HTTP.
     pub http: SocketAddr,
+    listening_since: Instant,
 }
 
 impl Daemon {
@@ -160,6 +163,9 @@ impl Daemon {
 
     /// Sends a signal.
     pub fn signal(&self, signal: Signal) -> Result<()> {
+        if self.face() == Face::Reference && signal != Signal::KILL {
+            std::thread::sleep(REFERENCE_SETTLES.saturating_sub(self.listening_since.elapsed()));
+        }
         let pid = i32::try_from(self.pid()).ok().and_then(Pid::from_raw).context("not a process id")?;
         kill_process(pid, signal).context("cannot signal the daemon")
     }
