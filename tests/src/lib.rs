@@ -1,1 +1,19 @@
-//! Support for the whole-system tests.
+//! Support for the whole-system tests: everything here talks to a daemon from outside, over its sockets,
+//! its files and its exit status. Nothing depends on the crates under test, so the same code drives any
+//! program that claims to be nsqd.
+//!
+//! - [`nsqd`]: which program is under test, and whether it is the reference.
+//! - [`daemon`]: start it on free ports with a data directory of its own, stop it, kill it, start it again.
+//! - [`wire`]: the frames of the V2 protocol, and a connection that sends raw bytes.
+//! - [`http`]: one HTTP request as bytes, one response as bytes.
+//! - [`scenario`]: the plain-text scenarios under `conformance/` and the machine that runs them.
+//! - [`bytes`]: how bytes are printed in failures.
+//!
+//! Waits are on conditions with a deadline, never on a guess of how long something takes.
+
+pub mod bytes;
+pub mod daemon;
+pub mod http;
+pub mod nsqd;
+pub mod scenario;
+pub mod wire;
