@@ -56,7 +56,9 @@ static CHANNELS: &[Family<ChannelStats>] = &[
     counter("nsq_channel_requeues_total", "Messages given back by consumers.", |c| c.requeue_count),
     counter("nsq_channel_timeouts_total", "Messages taken back because their time was up.", |c| c.timeout_count),
     counter("nsq_channel_memory_deliveries_total", "Deliveries from memory.", |c| c.memory_delivery_count),
-    counter("nsq_channel_dropped_total", "Messages dropped because an ephemeral channel was full.", |c| c.dropped_count),
+    counter("nsq_channel_dropped_total", "Messages dropped because an ephemeral channel was full.", |c| {
+        c.dropped_count
+    }),
     counter("nsq_channel_sampled_out_total", "Messages dropped by a sample rate.", |c| c.sampled_out_count),
 ];
 
@@ -182,7 +184,9 @@ mod tests {
         let mut page = Page::default();
         page.topics(&[topic("a"), topic("b")]);
         let text = page.0;
-        assert!(text.contains("# TYPE nsq_topic_depth gauge\nnsq_topic_depth{topic=\"a\"} 3\nnsq_topic_depth{topic=\"b\"} 3\n# HELP"));
+        assert!(text.contains(
+            "# TYPE nsq_topic_depth gauge\nnsq_topic_depth{topic=\"a\"} 3\nnsq_topic_depth{topic=\"b\"} 3\n# HELP"
+        ));
         assert_eq!(text.matches("# TYPE ").count(), TOPICS.len() + CHANNELS.len());
     }
 

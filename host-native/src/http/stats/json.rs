@@ -1,13 +1,12 @@
 //! `/stats?format=json`. The keys and their order are the reference's.
 
-use sansq_core::name::TopicName;
 use sansq_core::topic::{ChannelStats, ConsumerStats, TopicStats};
 use serde::Serialize;
 
 use super::{Latency, Snapshot, latency, split_address};
 use crate::http::process::Memory;
 use crate::http::respond::{Outcome, Reply};
-use crate::node::{Client, Profile};
+use crate::node::Client;
 
 #[derive(Serialize)]
 struct Document<'a> {
@@ -83,7 +82,7 @@ struct Entry {
 
 #[derive(Serialize)]
 struct PubCount {
-    topic: TopicName,
+    topic: String,
     count: u64,
 }
 
@@ -125,9 +124,8 @@ fn of_topic<'a>(snapshot: &Snapshot, topic: &'a TopicStats) -> Topic<'a> {
 
 fn of_channel<'a>(snapshot: &Snapshot, channel: &'a ChannelStats) -> Channel<'a> {
     let clients = || {
-        let present = |consumer: &ConsumerStats| {
-            Some(of_client(snapshot, snapshot.client(consumer.conn)?, Some(consumer)))
-        };
+        let present =
+            |consumer: &ConsumerStats| Some(of_client(snapshot, snapshot.client(consumer.conn)?, Some(consumer)));
         channel.consumers.iter().filter_map(present).collect()
     };
     Channel {
@@ -148,7 +146,7 @@ fn of_channel<'a>(snapshot: &Snapshot, channel: &'a ChannelStats) -> Channel<'a>
 }
 
 fn of_client(snapshot: &Snapshot, client: &Client, consumer: Option<&ConsumerStats>) -> Entry {
-    let profile: Profile = client.profile.lock().clone();
+    let profile = client.profile.lock().clone();
     let only = snapshot.topic.as_ref();
     let counts = profile.published.into_iter().filter(|(topic, _)| only.is_none_or(|only| only == topic));
     let host = || split_address(&client.remote_address).0.to_owned();
@@ -173,7 +171,7 @@ fn of_client(snapshot: &Snapshot, client: &Client, consumer: Option<&ConsumerSta
         user_agent: text(|info| &info.user_agent).unwrap_or_default(),
         topology_zone: text(|info| &info.topology_zone).unwrap_or_default(),
         topology_region: text(|info| &info.topology_region).unwrap_or_default(),
-        pub_counts: counts.map(|(topic, count)| PubCount { topic, count }).collect(),
+        pub_counts: counts.map(|(topic, count)| PubCount { topic: topic.to_string(), count }).collect(),
         tls,
         tls_cipher_suite: "",
         tls_version: "",

@@ -119,9 +119,7 @@ async fn collect(api: &Api, wanted: &Wanted) -> Snapshot {
 fn topics(api: &Api, wanted: &Wanted) -> Option<Vec<TopicStats>> {
     let mut topics = match wanted.topic {
         Filter::Nothing => Vec::new(),
-        Filter::All | Filter::Only(_) => {
-            api.node.stats(wanted.topic.only(), wanted.channel.only(), wanted.clients)
-        }
+        Filter::All | Filter::Only(_) => api.node.stats(wanted.topic.only(), wanted.channel.only(), wanted.clients),
     };
     // Without a topic there is no list; an nsqd without any has one, of none.
     if topics.is_empty() && wanted.topic != Filter::All {
