@@ -1,0 +1,177 @@
+//! `/debug/*`. The reference serves profiles of the Go runtime under `/debug/pprof/`; here the same paths tell in plain
+//! text what comes closest in a process without one: its threads, its memory, its tasks. Not for `go tool pprof`.
+
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use hyper::StatusCode;
+
+use super::Api;
+use super::process::{self, Thread};
+use super::query::Query;
+use super::respond::{Failure, Outcome, Reply};
+use super::routing::DebugPage;
+
+/// How long `profile` watches unless it is told, and at most, in seconds.
+const PROFILE_SECONDS: u64 = 30;
+const PROFILE_SECONDS_MAX: u64 = 60;
+
+const INDEX: &str = "\
+/debug/pprof/
+
+cmdline       the command line, arguments separated by NUL
+profile       processor time of each thread during ?seconds=30
+heap          memory as the kernel counts it, and what the node holds
+goroutine     tasks, connections, topics and threads there are
+block         how often each thread waited, and where it does now
+threadcreate  the threads
+symbol        no symbols: there is nothing to look up
+";
+
+/// `GET /debug/pprof/*`.
+pub(super) async fn page(api: &Api, page: DebugPage, query: Option<&str>) -> Outcome {
+    let text = match page {
+        DebugPage::Index => INDEX.to_owned(),
+        DebugPage::CommandLine => {
+            let arguments: Vec<_> = std::env::args_os().map(|word| word.to_string_lossy().into_owned()).collect();
+            arguments.join("\0")
+        }
+        DebugPage::Profile => profile(query).await?,
+        DebugPage::Heap => heap(api).await,
+        DebugPage::Goroutine => tasks(api).await,
+        DebugPage::Block => waits(&process::threads().await),
+        DebugPage::ThreadCreate => list(&process::threads().await),
+        DebugPage::Symbol => "num_symbols: 0\n".to_owned(),
+    };
+    Ok(Reply::Text(text.into()))
+}
+
+async fn profile(query: Option<&str>) -> Result<String, Failure> {
+    let query = Query::parse(query).map_err(|_| Failure::INVALID_REQUEST)?;
+    let seconds = match query.get("seconds") {
+        None => PROFILE_SECONDS,
+        Some(raw) => std::str::from_utf8(raw)
+            .ok()
+            .and_then(|text| text.parse().ok())
+            .filter(|seconds| (1..=PROFILE_SECONDS_MAX).contains(seconds))
+            .ok_or(Failure::bad("seconds must be 1 to 60"))?,
+    };
+    let before = process::threads().await;
+    tokio::time::sleep(Duration::from_secs(seconds)).await;
+    Ok(compare(&before, &process::threads().await, seconds))
+}
+
+/// What each thread used between two looks, busiest first.
+fn compare(before: &[Thread], after: &[Thread], seconds: u64) -> String {
+    let used = |thread: &Thread| {
+        let old = before.iter().find(|old| old.id == thread.id);
+        let (user, system) = old.map_or((Duration::ZERO, Duration::ZERO), |old| (old.user, old.system));
+        (thread.user.saturating_sub(user), thread.system.saturating_sub(system))
+    };
+    let mut rows: Vec<_> = after.iter().map(|thread| (used(thread), thread)).collect();
+    rows.sort_by_key(|((user, system), _)| std::cmp::Reverse(*user + *system));
+    let mut text = format!("processor time in {seconds}s\n    user  system  busy  thread\n");
+    for ((user, system), thread) in rows {
+        let busy = (user + system).as_millis() / (u128::from(seconds) * 10);
+        let (user, system) = (user.as_millis(), system.as_millis());
+        _ = writeln!(text, "{user:>6}ms{system:>6}ms{busy:>5}%  {} ({})", thread.name, thread.id);
+    }
+    text
+}
+
+async fn heap(api: &Api) -> String {
+    let topics = api.node.stats(None, None, false);
+    let in_topics: u64 = topics.iter().map(|topic| topic.depth - topic.backend_depth.min(topic.depth)).sum();
+    let channels = || topics.iter().flat_map(|topic| &topic.channels);
+    let in_channels: u64 = channels().map(|channel| channel.depth - channel.backend_depth.min(channel.depth)).sum();
+    let in_flight: u64 = channels().map(|channel| channel.in_flight_count).sum();
+    let deferred: u64 = channels().map(|channel| channel.deferred_count).sum();
+    let kernel = process::memory_report().await;
+    format!(
+        "messages in memory\n  topics:    {in_topics}\n  channels:  {in_channels}\n  in flight: {in_flight}\n  \
+         deferred:  {deferred}\n\nmemory\n{kernel}"
+    )
+}
+
+async fn tasks(api: &Api) -> String {
+    let topics = api.node.stats(None, None, false);
+    let channels: usize = topics.iter().map(|topic| topic.channels.len()).sum();
+    let clients = api.node.clients.all().len();
+    let runtime = tokio::runtime::Handle::current().metrics();
+    let threads = process::threads().await;
+    format!(
+        "clients:  {clients}\ntopics:   {}\nchannels: {channels}\ntasks:    {} on {} threads of this page's runtime\n\n{}",
+        topics.len(),
+        runtime.num_alive_tasks(),
+        runtime.num_workers(),
+        list(&threads),
+    )
+}
+
+fn waits(threads: &[Thread]) -> String {
+    let mut text = "     waits  preempted  state  thread\n".to_owned();
+    for thread in threads {
+        let Thread { id, name, state, waits, preemptions, wait_channel, .. } = thread;
+        _ = writeln!(text, "{waits:>10} {preemptions:>10}  {state:<5}  {name} ({id}) {wait_channel}");
+    }
+    text
+}
+
+fn list(threads: &[Thread]) -> String {
+    let mut text = format!("threads: {}\n    user  system  state  thread\n", threads.len());
+    for Thread { id, name, state, user, system, .. } in threads {
+        let (user, system) = (user.as_millis(), system.as_millis());
+        _ = writeln!(text, "{user:>6}ms{system:>6}ms  {state:<5}  {name} ({id})");
+    }
+    text
+}
+
+/// `PUT /debug/setblockrate?rate=N`. There is no block profiler whose rate could be set.
+pub(super) fn set_block_rate(query: Option<&str>) -> Outcome {
+    let query = Query::parse(query).unwrap_or_default();
+    let raw = String::from_utf8_lossy(query.get("rate").unwrap_or_default());
+    match raw.parse::<i64>() {
+        Ok(_) => Ok(Reply::Empty),
+        Err(_) => Err(Failure {
+            status: StatusCode::BAD_REQUEST,
+            message: format!("invalid block rate : {raw:?} is not an integer").into(),
+        }),
+    }
+}
+
+/// `POST /debug/freememory`. Memory is freed with its last use, so there is nothing to wait for.
+pub(super) fn free_memory() -> Outcome {
+    Ok(Reply::Empty)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_rate_is_an_integer() {
+        assert!(set_block_rate(Some("rate=5")).is_ok());
+        for bad in [None, Some(""), Some("rate"), Some("rate=x"), Some("rate=1.5")] {
+            let failure = set_block_rate(bad).unwrap_err();
+            assert_eq!(failure.status, StatusCode::BAD_REQUEST);
+            assert!(failure.message.starts_with("invalid block rate : "), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn profiles_show_the_difference() {
+        let thread = |id, user| Thread {
+            id,
+            name: format!("worker-{id}"),
+            state: "S".into(),
+            user: Duration::from_millis(user),
+            system: Duration::ZERO,
+            waits: 0,
+            preemptions: 0,
+            wait_channel: String::new(),
+        };
+        let text = compare(&[thread(1, 1000)], &[thread(1, 1100), thread(2, 500)], 1);
+        let rows: Vec<_> = text.lines().skip(2).collect();
+        assert_eq!(rows, ["   500ms     0ms   50%  worker-2 (2)", "   100ms     0ms   10%  worker-1 (1)"]);
+    }
+}

@@ -1,0 +1,193 @@
+//! `GET /stats`: what the node is doing, for programs ([`json`](mod@json)) and for people ([`text`](mod@text)).
+//!
+//! The counts of a topic are of one moment; those of two topics are not. A client's entry is made of what its channel
+//! counts and of what it told when it connected; one that has left in between is not listed.
+
+mod json;
+mod text;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use sansq_core::name::{ChannelName, TopicName};
+use sansq_core::topic::TopicStats;
+
+use super::Api;
+use super::admin::parse_query;
+use super::info::health;
+use super::process::{self, Memory};
+use super::query::Query;
+use super::respond::{Outcome, Reply};
+use crate::node::Client;
+
+/// What was asked for.
+#[derive(Debug)]
+struct Wanted {
+    json: bool,
+    topic: Filter<TopicName>,
+    channel: Filter<ChannelName>,
+    clients: bool,
+    memory: bool,
+}
+
+/// One or all.
+#[derive(Debug, PartialEq, Eq)]
+enum Filter<T> {
+    All,
+    Only(T),
+    /// One that cannot be.
+    Nothing,
+}
+
+impl<T> Filter<T> {
+    /// The filter in a parameter; empty is none.
+    fn of<E>(value: Option<&[u8]>, parse: impl FnOnce(&[u8]) -> Result<T, E>) -> Self {
+        match value {
+            None | Some(b"") => Self::All,
+            Some(name) => parse(name).map_or(Self::Nothing, Self::Only),
+        }
+    }
+
+    fn only(&self) -> Option<&T> {
+        match self {
+            Self::Only(one) => Some(one),
+            Self::All | Self::Nothing => None,
+        }
+    }
+}
+
+impl Wanted {
+    fn new(query: &Query) -> Self {
+        Self {
+            json: query.get("format") == Some(b"json"),
+            topic: Filter::of(query.get("topic"), |name| TopicName::parse(name)),
+            channel: Filter::of(query.get("channel"), |name| ChannelName::parse(name)),
+            clients: query.switch("include_clients").unwrap_or(true),
+            memory: query.switch("include_mem").unwrap_or(true),
+        }
+    }
+}
+
+/// What `/stats` shows, in either form.
+struct Snapshot {
+    health: String,
+    /// Unix seconds.
+    start_time: i64,
+    /// Unix seconds.
+    now: i64,
+    uptime: Duration,
+    /// `None` if the topic asked for does not exist.
+    topics: Option<Vec<TopicStats>>,
+    memory: Option<Memory>,
+    /// Whether clients are shown.
+    with_clients: bool,
+    /// Everybody connected.
+    clients: Vec<Arc<Client>>,
+    /// Publishes are shown of this topic only.
+    topic: Option<TopicName>,
+}
+
+/// `GET /stats?format=F&topic=T&channel=C&include_clients=B&include_mem=B`.
+pub(super) async fn stats(api: &Api, query: Option<&str>) -> Outcome {
+    let wanted = Wanted::new(&parse_query(query)?);
+    let snapshot = collect(api, &wanted).await;
+    if wanted.json {
+        json::render(&api.node.config.version, &snapshot)
+    } else {
+        Ok(Reply::Text(text::render(&snapshot).into()))
+    }
+}
+
+async fn collect(api: &Api, wanted: &Wanted) -> Snapshot {
+    let node = &api.node;
+    let topics = topics(api, wanted);
+    let with_clients = wanted.clients && topics.is_some();
+    let now = node.clock.now();
+    Snapshot {
+        health: health(api).await.into_owned(),
+        start_time: node.start_time,
+        now: now.wall.as_nanos() / 1_000_000_000,
+        uptime: Duration::from_nanos(now.mono.as_nanos()),
+        topics,
+        memory: if wanted.memory { Some(process::memory().await) } else { None },
+        with_clients,
+        clients: if with_clients { node.clients.all() } else { Vec::new() },
+        topic: wanted.topic.only().cloned(),
+    }
+}
+
+fn topics(api: &Api, wanted: &Wanted) -> Option<Vec<TopicStats>> {
+    let mut topics = match wanted.topic {
+        Filter::Nothing => Vec::new(),
+        Filter::All | Filter::Only(_) => api.node.stats(wanted.topic.only(), wanted.channel.only(), wanted.clients),
+    };
+    // Without a topic there is no list; an nsqd without any has one, of none.
+    if topics.is_empty() && wanted.topic != Filter::All {
+        return None;
+    }
+    match wanted.channel {
+        Filter::All => {}
+        Filter::Only(_) => topics.retain(|topic| !topic.channels.is_empty()),
+        Filter::Nothing => topics.clear(),
+    }
+    Some(topics)
+}
+
+impl Snapshot {
+    /// The connection `conn`. They are in the order of their numbers.
+    fn client(&self, conn: sansq_core::protocol::ConnId) -> Option<&Client> {
+        let index = self.clients.binary_search_by_key(&conn, |client| client.conn).ok()?;
+        Some(&self.clients[index])
+    }
+}
+
+/// Host, without brackets, and port; both empty for a peer on a Unix socket.
+fn split_address(address: &str) -> (&str, &str) {
+    let (host, port) = address.rsplit_once(':').unwrap_or_default();
+    (host.trim_start_matches('[').trim_end_matches(']'), port)
+}
+
+/// The percentiles of the time from publish to finish. None are tracked yet.
+#[derive(Debug, serde::Serialize)]
+struct Latency {
+    count: u64,
+    percentiles: Option<Vec<Percentile>>,
+}
+
+#[derive(Debug, serde::Serialize)]
+struct Percentile {
+    quantile: f64,
+    /// Nanoseconds.
+    value: f64,
+}
+
+/// Of a topic or a channel.
+fn latency() -> Latency {
+    Latency { count: 0, percentiles: None }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_come_apart() {
+        assert_eq!(split_address("127.0.0.1:5"), ("127.0.0.1", "5"));
+        assert_eq!(split_address("[::1]:5"), ("::1", "5"));
+        assert_eq!(split_address("@"), ("", ""));
+    }
+
+    #[test]
+    fn the_query_says_what_is_wanted() {
+        let wanted = |raw| Wanted::new(&Query::parse(Some(raw)).unwrap());
+        let all = wanted("");
+        assert!(!all.json && all.clients && all.memory);
+        assert_eq!((all.topic, all.channel), (Filter::All, Filter::All));
+        let some = wanted("format=json&topic=t&channel=c&include_clients=0&include_mem=false");
+        assert!(some.json && !some.clients && !some.memory);
+        assert_eq!(some.topic.only().unwrap().as_str(), "t");
+        let odd = wanted("format=JSON&topic=b$&channel=&include_clients=no&include_mem=f");
+        assert!(!odd.json && odd.clients && odd.memory);
+        assert_eq!((odd.topic, odd.channel), (Filter::Nothing, Filter::All));
+    }
+}
