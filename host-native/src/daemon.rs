@@ -1,15 +1,20 @@
 //! nsqd as a process: from options to a running daemon and, on a signal, to its end with everything on disk.
 
 use std::path::Path;
+use std::process::ExitCode;
 use std::sync::{Arc, OnceLock, Weak};
 
 use anyhow::{Context, Result};
-use sansq_core::config::Config;
+use sansq_core::config::{Config, PublishAck};
 use sansq_core::storage::StoreOptions;
 use tokio::net::{TcpListener, UnixListener};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
 
-use crate::config::nsqd::PublishAck;
-use crate::config::{ListenAddress, NsqdOptions, version_text};
+use crate::config::{ListenAddress, NsqdOptions, nsqd, version_text};
+use crate::http::{self, Api, Ports};
+use crate::log::LogHandle;
 use crate::node::Node;
 use crate::storage::{DataPathLock, StorageThread};
 use crate::tcp::{self, Listener};
@@ -19,64 +24,125 @@ use crate::workers::Workers;
 pub struct Daemon {
     node: Arc<Node>,
     workers: Arc<Workers>,
-    accepting: Vec<tokio::task::JoinHandle<()>>,
+    accepting: JoinHandle<()>,
+    serving: Option<JoinHandle<()>>,
+    stop_serving: watch::Sender<bool>,
+    /// Where it listens.
+    pub addresses: Addresses,
+    storage: StorageThread,
+    _lock: DataPathLock,
+}
+
+/// Where a daemon listens, as text.
+#[derive(Clone, Debug)]
+pub struct Addresses {
+    /// For clients.
+    pub tcp: String,
+    /// For HTTP, if that is on.
+    pub http: Option<String>,
 }
 
 impl Daemon {
-    /// Starts nsqd: storage, topics as they were, listeners.
-    pub async fn start(options: NsqdOptions) -> Result<Self> {
+    /// Starts nsqd: takes the data path, recovers topics and their messages, listens.
+    pub async fn start(mut options: NsqdOptions, log: LogHandle) -> Result<Self> {
         tracing::info!("{}", version_text("nsqd"));
         tracing::info!("ID: {}", options.id);
-        let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        let workers = Arc::new(Workers::start(cores).context("cannot start worker threads")?);
-        let node_cell: Arc<OnceLock<Weak<Node>>> = Arc::default();
-        let for_storage = node_cell.clone();
-        let data_path = if options.data_path.as_os_str().is_empty() { Path::new(".") } else { &options.data_path };
+        let working_directory = Path::new(".");
+        let data_path = if options.data_path.as_os_str().is_empty() { working_directory } else { &options.data_path };
         let lock = DataPathLock::take(data_path)?;
-        let store_options = StoreOptions {
-            max_bytes_per_file: options.max_bytes_per_file,
-            sync_every: options.sync_every,
-            sync_timeout: options.sync_timeout,
-        };
-        let storage = StorageThread::start(data_path, store_options, move |completions| {
-            if let Some(node) = for_storage.get().and_then(Weak::upgrade) {
-                node.complete(completions);
-            }
-        })?;
-        let seed = std::hash::BuildHasher::hash_one(&std::hash::RandomState::new(), 0);
-        let node = Node::new(core_config(&options), storage.handle(), tokio::runtime::Handle::current(), seed);
-        _ = node_cell.set(Arc::downgrade(&node));
+        let (node, storage) = start_node(&options, data_path)?;
         node.load_metadata().context("failed to load metadata")?;
         node.opened().await;
+        node.persist_metadata().await.context("failed to persist metadata")?;
         tokio::spawn(node.clone().keep_metadata());
-        let mut accepting = Vec::new();
-        let tcp = listen(&options.tcp_address).await?;
-        tracing::info!("TCP: listening on {}", tcp.1);
-        accepting.push(tokio::spawn(tcp::accept(tcp.0, node.clone(), workers.clone())));
-        Ok(Self { node, workers, accepting })
+
+        let (tcp_listener, tcp) = listen(&options.tcp_address).await?;
+        let http_listener = match &options.http_address {
+            Some(address) => Some(listen(address).await?),
+            None => None,
+        };
+        let (http_listener, http) = http_listener.unzip();
+        let ports = Ports { tcp: tcp.port, http: http.as_ref().and_then(|bound: &Bound| bound.port), https: None };
+        options.complete(ports.tcp, ports.http);
+
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        let workers = Arc::new(Workers::start(cores).context("cannot start worker threads")?);
+        tracing::info!("TCP: listening on {}", tcp.address);
+        let accepting = tokio::spawn(tcp::accept(tcp_listener, node.clone(), workers.clone()));
+        let (stop_serving, mut stopped) = watch::channel(false);
+        let api = Arc::new(Api { node: node.clone(), options: watch::channel(options).0, log, ports });
+        let serving = http_listener.map(|listener| {
+            tokio::spawn(http::serve(listener, api, async move {
+                // An error means that the daemon is gone, which is the same order.
+                _ = stopped.wait_for(|stop| *stop).await;
+            }))
+        });
+        let addresses = Addresses { tcp: tcp.address, http: http.map(|bound| bound.address) };
+        Ok(Self { node, workers, accepting, serving, stop_serving, addresses, storage, _lock: lock })
     }
 
-    /// Ends it: no more clients, everything to disk.
+    /// Ends it: no more clients, then everything that is only in memory to disk.
     pub async fn stop(self) -> Result<()> {
-        self.accepting.iter().for_each(tokio::task::JoinHandle::abort);
+        self.accepting.abort();
+        self.node.close_clients();
+        self.stop_serving.send_replace(true);
+        if let Some(serving) = self.serving {
+            // It ended early only if it panicked, which was logged.
+            _ = serving.await;
+        }
+        let persisted = self.node.persist_metadata().await;
         self.node.exit().await;
-        drop(self.workers);
+        // Connections see their end before the storage does.
+        tokio::task::spawn_blocking(move || {
+            drop(self.workers);
+            drop(self.storage);
+        })
+        .await?;
+        persisted.context("failed to persist metadata")?;
+        tracing::info!("NSQ: stopped, everything is on disk");
         Ok(())
     }
 }
 
-async fn listen(address: &ListenAddress) -> Result<(Listener, String)> {
+fn start_node(options: &NsqdOptions, data_path: &Path) -> Result<(Arc<Node>, StorageThread)> {
+    let known: Arc<OnceLock<Weak<Node>>> = Arc::default();
+    let complete = {
+        let known = known.clone();
+        move |completions| {
+            if let Some(node) = known.get().and_then(Weak::upgrade) {
+                node.complete(completions);
+            }
+        }
+    };
+    let store_options = StoreOptions {
+        max_bytes_per_file: options.max_bytes_per_file,
+        sync_every: options.sync_every,
+        sync_timeout: options.sync_timeout,
+    };
+    let storage = StorageThread::start(data_path, store_options, complete)?;
+    let seed = std::hash::BuildHasher::hash_one(&std::hash::RandomState::new(), 0);
+    let node = Node::new(core_config(options), storage.handle(), tokio::runtime::Handle::current(), seed);
+    _ = known.set(Arc::downgrade(&node));
+    Ok((node, storage))
+}
+
+struct Bound {
+    address: String,
+    port: Option<u16>,
+}
+
+async fn listen(address: &ListenAddress) -> Result<(Listener, Bound)> {
+    let failed = || format!("listen ({address}) failed");
     match address {
         ListenAddress::Tcp { host, port } => {
             let host = if host.is_empty() { "0.0.0.0" } else { host };
-            let listener =
-                TcpListener::bind((host, *port)).await.with_context(|| format!("listen ({address}) failed"))?;
-            let local = listener.local_addr()?.to_string();
-            Ok((Listener::Tcp(listener), local))
+            let listener = TcpListener::bind((host, *port)).await.with_context(failed)?;
+            let local = listener.local_addr()?;
+            Ok((Listener::Tcp(listener), Bound { address: local.to_string(), port: Some(local.port()) }))
         }
         ListenAddress::Unix(path) => {
-            let listener = UnixListener::bind(path).with_context(|| format!("listen ({address}) failed"))?;
-            Ok((Listener::Unix(listener), path.display().to_string()))
+            let listener = UnixListener::bind(path).with_context(failed)?;
+            Ok((Listener::Unix(listener), Bound { address: path.display().to_string(), port: None }))
         }
     }
 }
@@ -84,7 +150,7 @@ async fn listen(address: &ListenAddress) -> Result<(Listener, String)> {
 fn core_config(options: &NsqdOptions) -> Config {
     let size = |n: u64| usize::try_from(n).unwrap_or(usize::MAX);
     Config {
-        node_id: options.id.clamp(0, 1023) as u16,
+        node_id: u16::try_from(options.id).unwrap_or(0),
         version: sansq_core::NSQ_VERSION.to_owned(),
         mem_queue_size: size(options.mem_queue_size),
         msg_timeout: options.msg_timeout,
@@ -102,9 +168,9 @@ fn core_config(options: &NsqdOptions) -> Config {
         max_deflate_level: options.max_deflate_level,
         magic_timeout: options.magic_timeout,
         publish_ack: match options.publish_ack {
-            PublishAck::Accepted => sansq_core::config::PublishAck::Accepted,
-            PublishAck::Written => sansq_core::config::PublishAck::Written,
-            PublishAck::Synced => sansq_core::config::PublishAck::Synced,
+            nsqd::PublishAck::Accepted => PublishAck::Accepted,
+            nsqd::PublishAck::Written => PublishAck::Written,
+            nsqd::PublishAck::Synced => PublishAck::Synced,
         },
         topology_region: options.topology_region.clone(),
         topology_zone: options.topology_zone.clone(),
@@ -112,31 +178,26 @@ fn core_config(options: &NsqdOptions) -> Config {
 }
 
 /// The nsqd process.
-pub fn main() -> std::process::ExitCode {
-    let (options, _log) = match crate::config::nsqd::start() {
+pub fn main() -> ExitCode {
+    let (options, log) = match nsqd::start() {
         Ok(started) => started,
         Err(code) => return code,
     };
-    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
-        Ok(runtime) => runtime,
-        Err(error) => {
-            crate::fatal!("failed to instantiate nsqd - {error}");
-            return std::process::ExitCode::FAILURE;
-        }
-    };
-    match runtime.block_on(run(options)) {
-        Ok(()) => std::process::ExitCode::SUCCESS,
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let ended = runtime.map_err(anyhow::Error::from).and_then(|runtime| runtime.block_on(run(options, log)));
+    match ended {
+        Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             crate::fatal!("failed to instantiate nsqd - {error:#}");
-            std::process::ExitCode::FAILURE
+            ExitCode::FAILURE
         }
     }
 }
 
-async fn run(options: NsqdOptions) -> Result<()> {
-    use tokio::signal::unix::{SignalKind, signal};
-    let (mut term, mut int) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
-    let daemon = Daemon::start(options).await?;
-    tokio::select! { _ = term.recv() => {}, _ = int.recv() => {} }
+/// Runs until SIGINT or SIGTERM.
+async fn run(options: NsqdOptions, log: LogHandle) -> Result<()> {
+    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    let daemon = Daemon::start(options, log).await?;
+    tokio::select! { _ = terminate.recv() => {}, _ = interrupt.recv() => {} }
     daemon.stop().await
 }

@@ -182,7 +182,7 @@ impl<F: Files> Store<F> {
     /// Writes and removes a small file, to learn whether the disk takes anything.
     pub fn probe(&mut self) -> Result<(), StorageError> {
         const NAME: &str = "nsqd.probe.tmp";
-        let probed = self.files.write_at(NAME, 0, &[0; 4096]);
+        let probed = self.files.write_at(NAME, 0, &[0; 64 * 1024]);
         let removed = self.files.remove(NAME);
         probed.and(removed).map_err(|error| error.about(NAME))
     }

@@ -13,6 +13,7 @@ mod topic_cell;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::time::Duration;
 
 use parking_lot::{Mutex, RwLock};
 use sansq_core::config::Config;
@@ -30,6 +31,9 @@ pub use metadata::LoadError;
 pub use topic_cell::{Stepped, TopicCell};
 
 use crate::storage::StorageHandle;
+
+/// A disk that takes longer to write a small file is not healthy.
+const PROBE_TIME_MAX: Duration = Duration::from_secs(5);
 
 /// The node. One per daemon.
 pub struct Node {
@@ -175,6 +179,17 @@ impl Node {
         }
     }
 
+    /// Whether the disk can be written now, found out by writing.
+    pub async fn health(self: &Arc<Self>) -> Result<(), String> {
+        let storage = self.storage.clone();
+        let probe = tokio::task::spawn_blocking(move || storage.probe());
+        match tokio::time::timeout(PROBE_TIME_MAX, probe).await {
+            Ok(Ok(result)) => result.map_err(|error| error.to_string()),
+            Ok(Err(error)) => Err(error.to_string()),
+            Err(_) => Err(format!("the disk has not answered for {} s", PROBE_TIME_MAX.as_secs())),
+        }
+    }
+
     /// All topics, by name.
     pub fn topics(&self) -> Vec<Arc<TopicCell>> {
         self.topics.read().values().cloned().collect()
@@ -202,6 +217,15 @@ impl Node {
             }
         }
         self.settled.notify_one();
+    }
+
+    /// Tells all connections to close.
+    pub fn close_clients(&self) {
+        for client in self.clients.all() {
+            if let Some(waker) = client.mailbox.post(|mail| mail.close = true) {
+                waker.wake();
+            }
+        }
     }
 
     /// Waits until every log known so far is open.

@@ -36,12 +36,7 @@ fn classify(error: &io::Error) -> FileError {
 impl OsFiles {
     /// Files in `directory`, which exists.
     pub fn new(directory: &Path) -> Self {
-        Self {
-            directory: directory.to_owned(),
-            open: HashMap::new(),
-            order: VecDeque::new(),
-            created: HashSet::new(),
-        }
+        Self { directory: directory.to_owned(), open: HashMap::new(), order: VecDeque::new(), created: HashSet::new() }
     }
 
     fn with<T>(&mut self, name: &str, create: bool, act: impl FnOnce(&File) -> io::Result<T>) -> Result<T, FileError> {
@@ -65,7 +60,9 @@ impl OsFiles {
                 Ok(file)
             }
             // A directory that has become read-only can still be drained.
-            Err(error) if matches!(error.kind(), ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem) && !create => {
+            Err(error)
+                if matches!(error.kind(), ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem) && !create =>
+            {
                 File::open(&path).map_err(|error| classify(&error))
             }
             Err(error) => Err(classify(&error)),

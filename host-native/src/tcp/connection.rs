@@ -331,7 +331,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             Poll::Ready(_) => Vec::new(),
         };
         if result.is_pending() {
-            self.session.handle_blocked(now);
+            self.session.handle_blocked(now, written);
         } else {
             self.session.handle_flushed(now, &mut scratch.requests);
             self.carry_out(now, scratch);
