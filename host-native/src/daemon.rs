@@ -4,7 +4,7 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::sync::{Arc, OnceLock, Weak};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, anyhow};
 use sansq_core::config::{Config, PublishAck};
 use sansq_core::storage::StoreOptions;
 use tokio::net::{TcpListener, UnixListener};
@@ -51,9 +51,9 @@ impl Daemon {
         let data_path = if options.data_path.as_os_str().is_empty() { working_directory } else { &options.data_path };
         let lock = DataPathLock::take(data_path)?;
         let (node, storage) = start_node(&options, data_path)?;
-        node.load_metadata().context("failed to load metadata")?;
+        node.load_metadata().map_err(|error| anyhow!("failed to load metadata - {error}"))?;
         node.opened().await;
-        node.persist_metadata().await.context("failed to persist metadata")?;
+        node.persist_metadata().await.map_err(|error| anyhow!("failed to persist metadata - {error}"))?;
         tokio::spawn(node.clone().keep_metadata());
 
         let (tcp_listener, tcp) = listen(&options.tcp_address).await?;
@@ -98,7 +98,7 @@ impl Daemon {
             drop(self.storage);
         })
         .await?;
-        persisted.context("failed to persist metadata")?;
+        persisted.map_err(|error| anyhow!("failed to persist metadata - {error}"))?;
         tracing::info!("NSQ: stopped, everything is on disk");
         Ok(())
     }
@@ -132,16 +132,16 @@ struct Bound {
 }
 
 async fn listen(address: &ListenAddress) -> Result<(Listener, Bound)> {
-    let failed = || format!("listen ({address}) failed");
+    let failed = |error| anyhow!("listen ({address}) failed - {error}");
     match address {
         ListenAddress::Tcp { host, port } => {
             let host = if host.is_empty() { "0.0.0.0" } else { host };
-            let listener = TcpListener::bind((host, *port)).await.with_context(failed)?;
+            let listener = TcpListener::bind((host, *port)).await.map_err(failed)?;
             let local = listener.local_addr()?;
             Ok((Listener::Tcp(listener), Bound { address: local.to_string(), port: Some(local.port()) }))
         }
         ListenAddress::Unix(path) => {
-            let listener = UnixListener::bind(path).with_context(failed)?;
+            let listener = UnixListener::bind(path).map_err(failed)?;
             Ok((Listener::Unix(listener), Bound { address: path.display().to_string(), port: None }))
         }
     }

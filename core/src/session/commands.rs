@@ -197,6 +197,7 @@ impl Session {
         let mut client = self.client.take().unwrap_or_else(|| Box::new(ClientInfo::new(&self.config)));
         client.negotiate(wanted, &self.config, self.features)?;
         self.heartbeat_interval = client.heartbeat_interval;
+        self.changed = true;
         self.start_heartbeats(turn.now);
         if negotiates {
             let reply = client.reply(&self.config, self.features).to_string();
@@ -372,6 +373,7 @@ impl Session {
     fn on_start_close(&mut self, turn: &mut Turn<'_>) -> Result<(), CommandError> {
         self.require(Verb::StartClose, self.state == State::Subscribed)?;
         self.state = State::Closing;
+        self.changed = true;
         self.consume(turn, ConsumerCommand::StartClose);
         self.replies.put(turn.out, put_close_wait);
         Ok(())

@@ -116,6 +116,8 @@ pub struct Session {
     stalled: bool,
     /// The stream has ended.
     ended: bool,
+    /// State or client info changed since the host asked.
+    changed: bool,
     partial: Partial,
     replies: Replies,
     next_request: u64,
@@ -143,6 +145,7 @@ impl Session {
             state: State::Init,
             stalled: false,
             ended: false,
+            changed: false,
             partial: Partial::new(),
             replies: Replies::default(),
             next_request: 0,
@@ -166,6 +169,11 @@ impl Session {
     /// What the client told of itself; `None` before IDENTIFY, where nsqd shows the peer's address for both its names.
     pub fn info(&self) -> Option<&ClientInfo> {
         self.client.as_deref()
+    }
+
+    /// Whether [`state`](Self::state) or [`info`](Self::info) changed since the last call.
+    pub fn take_changed(&mut self) -> bool {
+        std::mem::take(&mut self.changed)
     }
 
     /// What the auth server granted the client.
@@ -286,6 +294,7 @@ impl Session {
                     Ok(()) => {
                         self.phase = Phase::Open;
                         self.state = State::Subscribed;
+                        self.changed = true;
                         put_ok(out, 1);
                     }
                     Err(error) => {

@@ -479,6 +479,11 @@ impl DiskQueue {
         Ok(())
     }
 
+    /// Whether the file to be written to can be.
+    pub(super) fn probe(&self, files: &mut impl Files) -> Result<(), FileError> {
+        files.write_at(&self.data_name(self.write.file), self.write.offset, &[])
+    }
+
     /// Whether [`sync`](Self::sync) has anything to do.
     pub(super) fn is_dirty(&self) -> bool {
         self.unsynced || self.operations > 0

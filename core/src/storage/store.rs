@@ -47,6 +47,8 @@ pub struct Store<F> {
     logs: BTreeMap<LogId, DiskQueue>,
     /// Data files found at the start, of logs not opened yet.
     found: BTreeMap<String, BTreeSet<u64>>,
+    /// Logs whose last append failed, if no other has succeeded since.
+    failing: BTreeMap<LogId, StorageError>,
     /// Logs with something to sync, and since when.
     dirty: BTreeMap<LogId, Instant>,
     buffer: Vec<u8>,
@@ -68,6 +70,7 @@ impl<F: Files> Store<F> {
             options,
             logs: BTreeMap::new(),
             found,
+            failing: BTreeMap::new(),
             dirty: BTreeMap::new(),
             buffer: Vec::new(),
             builder: BatchBuilder::default(),
@@ -83,6 +86,11 @@ impl<F: Files> Store<F> {
     /// Carries out `effect`. An append that must be synced is complete when [`sync`](Self::sync) has succeeded after it.
     pub fn execute(&mut self, now: Instant, log: &LogId, effect: &StorageEffect) -> Result<StorageReply, StorageError> {
         let result = self.carry_out(log, effect);
+        match (effect, &result) {
+            (StorageEffect::Append { .. }, Ok(_)) => self.failing.clear(),
+            (StorageEffect::Append { .. }, Err(error)) => _ = self.failing.insert(log.clone(), error.clone()),
+            _ => {}
+        }
         if let Some(queue) = self.logs.get_mut(log) {
             self.events.append(&mut queue.events);
             if queue.is_dirty() {
@@ -179,8 +187,14 @@ impl<F: Files> Store<F> {
         std::mem::take(&mut self.events)
     }
 
-    /// Writes and removes a small file, to learn whether the disk takes anything.
+    /// Writes and removes a small file, to learn whether the disk takes anything; and looks whether logs that could not be
+    /// written can be now.
     pub fn probe(&mut self) -> Result<(), StorageError> {
+        let Self { failing, logs, files, .. } = self;
+        failing.retain(|log, _| logs.get(log).is_some_and(|queue| queue.probe(files).is_err()));
+        if let Some(error) = self.failing.values().next() {
+            return Err(error.clone());
+        }
         const NAME: &str = "nsqd.probe.tmp";
         let probed = self.files.write_at(NAME, 0, &[0; 64 * 1024]);
         let removed = self.files.remove(NAME);

@@ -66,6 +66,8 @@ struct Append {
 pub(crate) struct Queue {
     memory: VecDeque<Run>,
     memory_len: usize,
+    /// Messages in memory whose record is on the log still.
+    memory_logged: usize,
     log: Option<Log>,
 }
 
@@ -130,12 +132,12 @@ impl Queue {
 
     /// Messages waiting, in memory and on disk.
     pub(crate) fn depth(&self) -> u64 {
-        self.memory_len as u64 + self.backend_depth()
+        self.memory_len as u64 + self.log.as_ref().map_or(0, |log| log.unread + log.staged_len as u64)
     }
 
-    /// Messages waiting that are on disk (those read ahead included).
+    /// Messages waiting that are on disk, whether they were read from there or not.
     pub(crate) fn backend_depth(&self) -> u64 {
-        self.log.as_ref().map_or(0, |log| log.unread + log.staged_len as u64)
+        self.depth() - (self.memory_len - self.memory_logged) as u64
     }
 
     /// Messages that [`take`](Self::take) can give without reading.
@@ -154,6 +156,9 @@ impl Queue {
     /// Adds a run at memory's tail; the caller saw to the limit.
     pub(crate) fn push_memory(&mut self, run: Run) {
         self.memory_len += run.len() as usize;
+        if run.origin != 0 {
+            self.memory_logged += run.len() as usize;
+        }
         self.memory.push_back(run);
     }
 
@@ -206,6 +211,9 @@ impl Queue {
         }
         if let Some(run) = take_front(&mut self.memory, count, window) {
             self.memory_len -= run.len() as usize;
+            if run.origin != 0 {
+                self.memory_logged -= run.len() as usize;
+            }
             return Some(run);
         }
         let log = self.log.as_mut()?;
@@ -316,7 +324,7 @@ impl Queue {
     /// Throws all messages away.
     pub(crate) fn empty(&mut self, out: &mut Outbox) {
         self.memory.clear();
-        self.memory_len = 0;
+        (self.memory_len, self.memory_logged) = (0, 0);
         if let Some(log) = &mut self.log {
             log.forget();
             log.emptied_by = out.store(&log.id, StorageEffect::Empty);
@@ -334,7 +342,7 @@ impl Queue {
     /// before and are written again are released at their old place.
     pub(crate) fn persist(&mut self, mut others: Vec<Run>, ticket: Ticket, out: &mut Outbox) -> bool {
         others.extend(self.memory.drain(..));
-        self.memory_len = 0;
+        (self.memory_len, self.memory_logged) = (0, 0);
         let Some(log) = &mut self.log else { return false };
         let origins: Vec<u64> =
             others.iter().flat_map(|run| (run.from..run.to).map(|index| run.origin_of(index))).collect();

@@ -162,12 +162,24 @@ impl Node {
     /// Publishes `batches`; returns when they are as safe as [`Config::publish_ack`] wants.
     pub async fn publish(self: &Arc<Self>, name: &TopicName, batches: Vec<Batch>) -> Result<(), PublishError> {
         let conn = self.clients.next_id();
-        let cell = self.ensure_topic(name);
-        let mut stepped = Stepped::default();
         let mailbox = Arc::new(Mailbox::default());
-        cell.attach(conn, &mailbox);
-        cell.step(Some(conn), &mut stepped, |topic, now| topic.handle_publish(now, conn, RequestId(0), batches));
-        self.see_to(&cell, stepped.events);
+        let mut stepped = Stepped::default();
+        let mut batches = Some(batches);
+        let cell = loop {
+            let cell = self.ensure_topic(name);
+            cell.attach(conn, &mailbox);
+            let exiting = self.is_exiting();
+            cell.step(Some(conn), &mut stepped, |topic, now| {
+                // Deleted since we looked: the next look makes it anew. At exit the topic refuses by itself.
+                if exiting || !topic.is_exiting() {
+                    topic.handle_publish(now, conn, RequestId(0), batches.take().unwrap_or_default());
+                }
+            });
+            self.see_to(&cell, std::mem::take(&mut stepped.events));
+            if batches.is_none() {
+                break cell;
+            }
+        };
         let answer = match stepped.answers.pop() {
             Some(answer) => Some(answer),
             None => mailbox.next_answer().await,

@@ -11,7 +11,9 @@ pub struct DataPathLock(#[allow(dead_code)] File);
 #[derive(Debug, thiserror::Error)]
 pub enum LockError {
     /// It is not there, or not to be opened.
-    #[error("failed to open data-path {path} - {error}; create the directory, or name another with --data-path")]
+    #[error(
+        "failed to lock data-path: cannot open directory {path} - {error}; create it, or name another with --data-path"
+    )]
     Open {
         /// The directory.
         path: PathBuf,

@@ -13,9 +13,9 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use sansq_core::message::BatchBuilder;
+use sansq_core::message::{Batch, BatchBuilder};
 use sansq_core::name::TopicName;
-use sansq_core::protocol::{Answer, ConsumerCommand, Request};
+use sansq_core::protocol::{Answer, ConsumerCommand, Request, RequestId, Subscribe};
 use sansq_core::session::Session;
 use sansq_core::time::{Instant, Now};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -109,6 +109,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         }
         round.busy |= self.check_time(cx, now, scratch);
         self.closing |= self.session.is_closed();
+        if self.session.take_changed() {
+            let mut profile = self.client.profile.lock();
+            profile.state = self.session.state();
+            profile.info = self.session.info().map(|info| Box::new(info.clone()));
+        }
         match self.poll_write(cx, now, scratch) {
             Poll::Ready(Ok(())) => {
                 round.over = self.closing;
@@ -209,21 +214,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             }
             match request {
                 Request::Consumer(command) => scratch.commands.push(command),
-                Request::Publish { id, topic, batches } => {
-                    let cell = self.topic(&topic);
-                    let conn = self.client.conn;
-                    let messages: u64 = batches.iter().map(|batch| u64::from(batch.len())).sum();
-                    cell.step(Some(conn), &mut stepped, |topic, now| topic.handle_publish(now, conn, id, batches));
-                    *self.client.profile.lock().published.entry(topic).or_default() += messages;
-                    self.node.see_to(&cell, std::mem::take(&mut stepped.events));
-                }
-                Request::Subscribe(subscribe) => {
-                    let cell = self.topic(&subscribe.topic);
-                    let conn = self.client.conn;
-                    cell.step(Some(conn), &mut stepped, |topic, now| topic.handle_subscribe(now, conn, subscribe));
-                    self.node.see_to(&cell, std::mem::take(&mut stepped.events));
-                    self.subscribed = Some(cell);
-                }
+                Request::Publish { id, topic, batches } => self.publish(id, topic, batches, &mut stepped),
+                Request::Subscribe(subscribe) => self.subscribe(subscribe, &mut stepped),
                 // Neither is offered yet, so no session asks for it.
                 Request::Upgrade(_) | Request::Authorize { .. } => self.closing = true,
             }
@@ -232,6 +224,43 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         self.command(scratch, &mut stepped);
         self.answer(now, &mut stepped, scratch);
         scratch.requests = requests;
+    }
+
+    fn publish(&mut self, id: RequestId, topic: TopicName, batches: Vec<Batch>, stepped: &mut Stepped) {
+        let conn = self.client.conn;
+        let messages: u64 = batches.iter().map(|batch| u64::from(batch.len())).sum();
+        let mut batches = Some(batches);
+        while batches.is_some() {
+            let cell = self.topic(&topic);
+            let exiting = self.node.is_exiting();
+            cell.step(Some(conn), stepped, |topic, now| {
+                // Deleted since we looked: the next look makes it anew. At exit the topic refuses by itself.
+                if exiting || !topic.is_exiting() {
+                    topic.handle_publish(now, conn, id, batches.take().unwrap_or_default());
+                }
+            });
+            self.node.see_to(&cell, std::mem::take(&mut stepped.events));
+        }
+        *self.client.profile.lock().published.entry(topic).or_default() += messages;
+    }
+
+    fn subscribe(&mut self, subscribe: Subscribe, stepped: &mut Stepped) {
+        let conn = self.client.conn;
+        let name = subscribe.topic.clone();
+        let mut subscribe = Some(subscribe);
+        while subscribe.is_some() {
+            let cell = self.topic(&name);
+            let exiting = self.node.is_exiting();
+            cell.step(Some(conn), stepped, |topic, now| {
+                if (exiting || !topic.is_exiting())
+                    && let Some(subscribe) = subscribe.take()
+                {
+                    topic.handle_subscribe(now, conn, subscribe);
+                }
+            });
+            self.node.see_to(&cell, std::mem::take(&mut stepped.events));
+            self.subscribed = Some(cell);
+        }
     }
 
     /// Hands the consumer commands collected so far to the subscription's topic, in one step.
