@@ -5,7 +5,9 @@
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
 
+pub mod broker;
 pub mod config;
+pub mod driver;
 pub mod message;
 pub mod metadata;
 pub mod name;
