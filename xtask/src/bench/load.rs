@@ -85,6 +85,21 @@ pub(crate) fn in_parallel<T: Send>(shares: Vec<T>, work: impl Fn(T) -> Result<Do
     Ok(effort)
 }
 
+/// Runs `receive` on this thread while `publish` runs on another.
+pub(crate) fn deliver(
+    publish: impl FnOnce() -> Result<()> + Send,
+    receive: impl FnOnce() -> Result<Vec<u64>>,
+) -> Result<Effort> {
+    let (begin, cpu_before) = (Instant::now(), thread_cpu()?);
+    thread::scope(|scope| {
+        let publishing = scope.spawn(|| publish().and_then(|()| thread_cpu()));
+        let latencies = receive()?;
+        let elapsed = begin.elapsed();
+        let publisher_cpu = publishing.join().unwrap_or_else(|_| Err(anyhow!("the publisher panicked")))?;
+        Ok(Effort { elapsed, generator_cpu: publisher_cpu + thread_cpu()? - cpu_before, latencies })
+    })
+}
+
 /// Sends `command` `total` times with up to `window` unanswered. Room is refilled by the quarter of a window: as many small
 /// writes as answers would measure the generator. (Reading by the quarter too, with `SO_RCVLOWAT`, stalls a daemon that
 /// writes its answers one by one: unread, they are acknowledged late, and only ten segments may be on their way before that.)

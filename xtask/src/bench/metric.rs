@@ -104,10 +104,14 @@ impl Sample {
         }
     }
 
-    /// Adds throughput and the generator's share of the effort.
+    /// Adds throughput and what the generator spent on it.
     pub(crate) fn with_effort(self, effort: &Effort, messages: usize) -> Self {
-        self.with(Metric::Throughput, messages as f64 / effort.elapsed.as_secs_f64())
-            .with(Metric::GeneratorCpu, effort.generator_cpu.as_secs_f64() * 1e6 / messages as f64)
+        self.with(Metric::Throughput, messages as f64 / effort.elapsed.as_secs_f64()).with_generator(effort, messages)
+    }
+
+    /// Adds what the generator spent.
+    pub(crate) fn with_generator(self, effort: &Effort, messages: usize) -> Self {
+        self.with(Metric::GeneratorCpu, effort.generator_cpu.as_secs_f64() * 1e6 / messages as f64)
     }
 
     /// Adds the median and the 99th percentile of nanoseconds.

@@ -67,6 +67,7 @@ pub(crate) fn run(args: Args) -> Result<()> {
         return Ok(());
     }
     raise_open_files()?;
+    report::warn_if_busy();
     let target_dir = target_dir()?;
     let dir = args.dir.unwrap_or_else(|| target_dir.join("bench"));
     std::fs::create_dir_all(&dir)?;
@@ -201,4 +202,40 @@ fn build(target_dir: &Path) -> Result<Source> {
     }
     let program = target_dir.join("release/nsqd");
     Ok(Source::Command(vec![program.to_string_lossy().into_owned()]))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names(only: &[&str]) -> Vec<&'static str> {
+        let only: Vec<_> = only.iter().map(|name| (*name).to_owned()).collect();
+        choose(&only).map(|chosen| chosen.iter().map(|scenario| scenario.name).collect()).unwrap_or_default()
+    }
+
+    #[test]
+    fn scenarios_are_chosen_by_name_or_by_its_start() {
+        assert_eq!(names(&["mpub"]), ["mpub"]);
+        assert_eq!(names(&["latency"]), ["latency-20k", "latency-100"]);
+        assert_eq!(names(&["pub-s", "mpub"]), ["mpub", "pub-synced"]);
+        assert_eq!(names(&[]).len(), ALL.len());
+        assert!(choose(&["nothing".to_owned()]).is_err());
+    }
+
+    #[test]
+    fn counting_scenarios_run_against_the_sink() {
+        let dir = tempfile::tempdir().unwrap();
+        let setting = Setting {
+            ours: Source::Address(sink::start().unwrap()),
+            against: None,
+            rounds: 1,
+            quick: true,
+            dir: dir.path().to_owned(),
+        };
+        for scenario in ALL.iter().filter(|scenario| sink::CAN_RUN.contains(&scenario.name)) {
+            let measured = setting.measure(scenario);
+            assert_eq!(measured.errors, [""; 0]);
+            assert!(measured.ours.contains_key(&Metric::Throughput), "{}", scenario.name);
+        }
+    }
 }

@@ -38,7 +38,7 @@ impl Row {
             self.metric.label().to_owned(),
             number(self.ours),
             number(self.other),
-            self.ratio().map_or("-".to_owned(), |ratio| format!("{ratio:.2}×")),
+            self.ratio().map_or("-".to_owned(), times),
             self.target.map_or(String::new(), |target| describe(self.metric, target)),
             match (self.target, self.is_met()) {
                 (None, _) => String::new(),
@@ -176,6 +176,15 @@ pub(super) fn list(scenarios: &[&Scenario]) -> String {
     text
 }
 
+/// Says so on standard error if others use the machine: figures are worthless then, and ratios doubtful.
+pub(super) fn warn_if_busy() {
+    let load = std::fs::read_to_string("/proc/loadavg").ok();
+    let load: Option<f64> = load.and_then(|text| text.split_whitespace().next()?.parse().ok());
+    if let Some(load) = load.filter(|load| *load > 1.0) {
+        eprintln!("the machine is busy (load {load}): don't trust absolute figures, and ratios only with many rounds");
+    }
+}
+
 /// One line on standard error for each run, with the figures that have no place in the table's comparison.
 pub(super) fn progress(scenario: &Scenario, round: u32, side: &str, sample: &Sample) {
     let figures: Vec<_> = sample
@@ -204,6 +213,15 @@ fn describe(metric: Metric, target: Target) -> String {
     }
 }
 
+/// A ratio; a small one as a fraction, which says more than `0.00×`.
+fn times(ratio: f64) -> String {
+    match ratio {
+        0.0 => "0".to_owned(),
+        _ if ratio < 0.1 => format!("1/{:.0}", 1.0 / ratio),
+        _ => format!("{ratio:.2}×"),
+    }
+}
+
 /// Three digits that matter, thousands as `k` and `M` for rates.
 fn number(metric: Metric, value: f64) -> String {
     match metric {
@@ -213,5 +231,30 @@ fn number(metric: Metric, value: f64) -> String {
         _ if value < 10.0 => format!("{value:.2}"),
         _ if value < 100.0 => format!("{value:.1}"),
         _ => format!("{value:.0}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_keep_three_digits() {
+        let shown = [1.234, 12.34, 123.4, 0.0].map(|value| number(Metric::P99, value));
+        assert_eq!(shown, ["1.23", "12.3", "123", "0"]);
+        assert_eq!(number(Metric::Throughput, 1_234_567.0), "1.23 M");
+        assert_eq!(number(Metric::Throughput, 12_345.0), "12.3 k");
+    }
+
+    #[test]
+    fn small_ratios_are_fractions() {
+        assert_eq!([4.0, 0.5, 0.002, 0.0].map(times), ["4.00×", "0.50×", "1/500", "0"]);
+    }
+
+    #[test]
+    fn median_of_an_even_number_is_the_mean_of_the_middle() {
+        let figures = Figures::from([(Metric::P50, vec![9.0, 1.0, 3.0, 5.0])]);
+        assert_eq!(median(&figures, Metric::P50), Some(4.0));
+        assert_eq!(median(&figures, Metric::P99), None);
     }
 }

@@ -100,3 +100,31 @@ pub(crate) fn next_frame(bytes: &[u8]) -> Result<Option<(Frame<'_>, usize)>> {
     };
     Ok(Some((frame, 4 + size)))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_frame_is_taken_when_all_of_it_is_there() {
+        let mut bytes = b"\0\0\0\x06\0\0\0\0OK".to_vec();
+        assert!(next_frame(&bytes[..9]).unwrap().is_none());
+        bytes.extend_from_slice(b"rest");
+        let (frame, taken) = next_frame(&bytes).unwrap().unwrap();
+        assert!(matches!(frame, Frame::Response(b"OK")));
+        assert_eq!(taken, 10);
+    }
+
+    #[test]
+    fn a_message_has_attempts_id_and_body() {
+        let bytes = b"\0\0\0\x1f\0\0\0\x02\0\0\0\0\0\0\0\x09\x01\x020123456789abcdefx";
+        let Some((Frame::Message(message), 35)) = next_frame(bytes).unwrap() else { panic!("not a message") };
+        assert_eq!((message.attempts, message.id, message.body), (0x102, &b"0123456789abcdef"[..], &b"x"[..]));
+    }
+
+    #[test]
+    fn an_error_frame_is_an_error() {
+        let error = next_frame(b"\0\0\0\x0d\0\0\0\x01E_INVALID").err().unwrap();
+        assert!(error.to_string().contains("E_INVALID"));
+    }
+}

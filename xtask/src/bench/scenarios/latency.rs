@@ -1,8 +1,6 @@
 //! How long a message takes from the publisher to a consumer, at a load far below the limit. Counted from the moment the
 //! message was due on a fixed schedule: a daemon that makes the publisher wait cannot hide it.
 
-use std::thread;
-
 use anyhow::{Context, Result};
 
 use super::Bench;
@@ -23,22 +21,22 @@ pub(super) fn end_to_end(bench: &Bench<'_>, per_second: u32, seconds: usize, cha
     }
     let mut publisher = bench.publishers(1)?.pop().context("one publisher")?;
     let meter = bench.cpu_meter()?;
-    let latencies = thread::scope(|scope| {
-        let publishing = scope.spawn(|| {
-            load::paced(&mut publisher, per_second, count, |out, _, due| {
-                wire::publish(out, &bench.topic, &load::stamped(due))
+    // A real consumer of many channels is many processes; ours is one, and spares itself a write for each FIN.
+    let finish_batch = if channels == 1 { 1 } else { 16 };
+    let effort = load::deliver(
+        || {
+            let command = |out: &mut Vec<u8>, _, due| wire::publish(out, &bench.topic, &load::stamped(due));
+            load::paced(&mut publisher, per_second, count, command)
+        },
+        || {
+            load::receive(&mut consumers, count * channels, finish_batch, |message, now| {
+                Ok(Reaction::Finish(now.saturating_sub(load::stamp(message)?)))
             })
-        });
-        // A real consumer of many channels is many processes; ours is one, and spares itself a write for each FIN.
-        let finish_batch = if channels == 1 { 1 } else { 16 };
-        let latencies = load::receive(&mut consumers, count * channels, finish_batch, |message, now| {
-            Ok(Reaction::Finish(now.saturating_sub(load::stamp(message)?)))
-        })?;
-        publishing.join().map_err(|_| anyhow::anyhow!("the publisher panicked"))??;
-        anyhow::Ok(latencies)
-    })?;
+        },
+    )?;
     bench.settle()?;
     Ok(Sample::default()
         .with_some(Metric::CpuPerMessage, meter.micros_per(count * channels)?)
-        .with_latencies(latencies))
+        .with_generator(&effort, count * channels)
+        .with_latencies(effort.latencies))
 }

@@ -58,11 +58,9 @@ fn measure(
     wire::ready(consumer.queue(), 2500);
     consumer.flush()?;
     thread::sleep(channel_age);
-    let latencies = thread::scope(|scope| {
-        let publishing = scope.spawn(|| load::paced(&mut publisher, PER_SECOND, COUNT, publish));
-        let latencies = load::receive(&mut [consumer], COUNT, 1, on_message)?;
-        publishing.join().map_err(|_| anyhow::anyhow!("the publisher panicked"))??;
-        anyhow::Ok(latencies)
-    })?;
-    Ok(Sample::default().with_latencies(latencies))
+    let effort = load::deliver(
+        || load::paced(&mut publisher, PER_SECOND, COUNT, publish),
+        || load::receive(&mut [consumer], COUNT, 1, on_message),
+    )?;
+    Ok(Sample::default().with_latencies(effort.latencies))
 }
