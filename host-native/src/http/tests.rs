@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use sansq_core::config::Config;
 use sansq_core::name::TopicName;
+use sansq_core::storage::StoreOptions;
+use tempfile::TempDir;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{oneshot, watch};
@@ -16,7 +18,7 @@ use crate::config::NsqdOptions;
 use crate::config::nsqd::TlsRequired;
 use crate::log::{self, LogFormat, LogHandle, LogLevel};
 use crate::node::Node;
-use crate::storage::StorageHandle;
+use crate::storage::StorageThread;
 use crate::tcp::Listener;
 use crate::workers::Workers;
 
@@ -34,19 +36,28 @@ struct Server {
     address: std::net::SocketAddr,
     stop: oneshot::Sender<()>,
     task: JoinHandle<()>,
+    _storage: StorageThread,
+    data_path: TempDir,
 }
 
 impl Server {
     async fn start(options: NsqdOptions) -> Self {
         let cell: Arc<OnceLock<Weak<Node>>> = Arc::default();
         let for_storage = cell.clone();
-        let storage = StorageHandle::start(Box::new(move |completions| {
+        let complete = move |completions| {
             if let Some(node) = for_storage.get().and_then(Weak::upgrade) {
                 node.complete(completions);
             }
-        }));
-        let config = Config { max_msg_size: 1000, max_body_size: 2000, ..Config::default() };
-        let node = Node::new(config, storage, tokio::runtime::Handle::current(), 1);
+        };
+        let data_path = TempDir::new().unwrap();
+        let storage = StorageThread::start(data_path.path(), StoreOptions::default(), complete).unwrap();
+        let config = Config {
+            max_msg_size: 1000,
+            max_body_size: 2000,
+            mem_queue_size: usize::try_from(options.mem_queue_size).unwrap(),
+            ..Config::default()
+        };
+        let node = Node::new(config, storage.handle(), tokio::runtime::Handle::current(), 1);
         cell.set(Arc::downgrade(&node)).unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
@@ -55,7 +66,7 @@ impl Server {
         let (stop, stopped) = oneshot::channel();
         let workers = Arc::new(Workers::start(1).unwrap());
         let serving = serve(Listener::Tcp(listener), api.clone(), workers, async { _ = stopped.await });
-        Self { api, address, stop, task: tokio::spawn(serving) }
+        Self { api, address, stop, task: tokio::spawn(serving), _storage: storage, data_path }
     }
 
     async fn connect(&self) -> Connection {
@@ -248,6 +259,23 @@ async fn a_deferred_message_waits() {
     let topic = TopicName::parse("none").unwrap();
     assert!(server.ask(&post("/pub?topic=none&defer=-1", "x")).await.ends_with("{\"message\":\"INVALID_DEFER\"}"));
     assert!(server.api.node.topic(&topic).is_none());
+}
+
+#[tokio::test]
+async fn a_disk_that_fails_is_told() {
+    let server = Server::start(NsqdOptions { mem_queue_size: 0, ..NsqdOptions::default() }).await;
+    assert!(server.ask(&get("/ping")).await.ends_with("\n\nOK"));
+    assert!(server.ask(&post("/pub?topic=t", "x")).await.ends_with("\n\nOK"));
+    std::fs::remove_dir_all(server.data_path.path()).unwrap();
+    for request in [post("/pub?topic=u", "x"), post("/mpub?topic=u", "x\ny")] {
+        let refused = server.ask(&request).await;
+        assert!(refused.starts_with("HTTP/1.1 503 ") && refused.ends_with("{\"message\":\"DISK_ERROR\"}"), "{refused}");
+    }
+    let sick = server.ask(&get("/ping")).await;
+    assert!(sick.starts_with("HTTP/1.1 500 ") && sick.contains("\n\nNOK - "), "{sick}");
+    assert!(server.ask(&get("/stats?format=json")).await.contains(",\"health\":\"NOK - "));
+    server.api.node.exit().await;
+    assert!(server.ask(&post("/pub?topic=t", "x")).await.ends_with("{\"message\":\"EXITING\"}"));
 }
 
 #[tokio::test]
