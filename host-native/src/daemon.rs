@@ -72,7 +72,7 @@ impl Daemon {
         let (stop_serving, mut stopped) = watch::channel(false);
         let api = Arc::new(Api { node: node.clone(), options: watch::channel(options).0, log, ports });
         let serving = http_listener.map(|listener| {
-            tokio::spawn(http::serve(listener, api, async move {
+            tokio::spawn(http::serve(listener, api, workers.clone(), async move {
                 // An error means that the daemon is gone, which is the same order.
                 _ = stopped.wait_for(|stop| *stop).await;
             }))

@@ -2,11 +2,14 @@
 //! text what comes closest in a process without one: its threads, its memory, its tasks. Not for `go tool pprof`.
 
 use std::fmt::Write as _;
+use std::sync::Arc;
 use std::time::Duration;
 
 use hyper::StatusCode;
+use tokio::runtime::RuntimeMetrics;
 
 use super::Api;
+use super::admin::parse_query;
 use super::process::{self, Thread};
 use super::query::Query;
 use super::respond::{Failure, Outcome, Reply};
@@ -29,25 +32,34 @@ symbol        no symbols: there is nothing to look up
 ";
 
 /// `GET /debug/pprof/*`.
-pub(super) async fn page(api: &Api, page: DebugPage, query: Option<&str>) -> Outcome {
-    let text = match page {
-        DebugPage::Index => INDEX.to_owned(),
-        DebugPage::CommandLine => {
-            let arguments: Vec<_> = std::env::args_os().map(|word| word.to_string_lossy().into_owned()).collect();
-            arguments.join("\0")
+pub(super) async fn page(api: &Arc<Api>, page: DebugPage, query: Option<&str>) -> Outcome {
+    let runtime = tokio::runtime::Handle::current().metrics();
+    let api = api.clone();
+    let render: Box<dyn FnOnce() -> String + Send> = match page {
+        DebugPage::Index => Box::new(|| INDEX.to_owned()),
+        DebugPage::CommandLine => Box::new(command_line),
+        DebugPage::Profile => {
+            let (seconds, before) = watch(query).await?;
+            Box::new(move || compare(&before, &process::threads(), seconds))
         }
-        DebugPage::Profile => profile(query).await?,
-        DebugPage::Heap => heap(api).await,
-        DebugPage::Goroutine => tasks(api).await,
-        DebugPage::Block => waits(&process::threads().await),
-        DebugPage::ThreadCreate => list(&process::threads().await),
-        DebugPage::Symbol => "num_symbols: 0\n".to_owned(),
+        DebugPage::Heap => Box::new(move || heap(&api)),
+        DebugPage::Goroutine => Box::new(move || tasks(&api, &runtime)),
+        DebugPage::Block => Box::new(|| waits(&process::threads())),
+        DebugPage::ThreadCreate => Box::new(|| list(&process::threads())),
+        DebugPage::Symbol => Box::new(|| "num_symbols: 0\n".to_owned()),
     };
-    Ok(Reply::Text(text.into()))
+    let text = tokio::task::spawn_blocking(render).await;
+    text.map(|text| Reply::Text(text.into())).map_err(|_| Failure::INTERNAL)
 }
 
-async fn profile(query: Option<&str>) -> Result<String, Failure> {
-    let query = Query::parse(query).map_err(|_| Failure::INVALID_REQUEST)?;
+fn command_line() -> String {
+    let arguments: Vec<_> = std::env::args_os().map(|word| word.to_string_lossy().into_owned()).collect();
+    arguments.join("\0")
+}
+
+/// Waits for as long as a profile is to take; what the threads had used before.
+async fn watch(query: Option<&str>) -> Result<(u64, Vec<Thread>), Failure> {
+    let query = parse_query(query)?;
     let seconds = match query.get("seconds") {
         None => PROFILE_SECONDS,
         Some(raw) => std::str::from_utf8(raw)
@@ -56,9 +68,9 @@ async fn profile(query: Option<&str>) -> Result<String, Failure> {
             .filter(|seconds| (1..=PROFILE_SECONDS_MAX).contains(seconds))
             .ok_or(Failure::bad("seconds must be 1 to 60"))?,
     };
-    let before = process::threads().await;
+    let before = tokio::task::spawn_blocking(process::threads).await.map_err(|_| Failure::INTERNAL)?;
     tokio::time::sleep(Duration::from_secs(seconds)).await;
-    Ok(compare(&before, &process::threads().await, seconds))
+    Ok((seconds, before))
 }
 
 /// What each thread used between two looks, busiest first.
@@ -79,32 +91,29 @@ fn compare(before: &[Thread], after: &[Thread], seconds: u64) -> String {
     text
 }
 
-async fn heap(api: &Api) -> String {
+fn heap(api: &Api) -> String {
     let topics = api.node.stats(None, None, false);
-    let in_topics: u64 = topics.iter().map(|topic| topic.depth - topic.backend_depth.min(topic.depth)).sum();
     let channels = || topics.iter().flat_map(|topic| &topic.channels);
-    let in_channels: u64 = channels().map(|channel| channel.depth - channel.backend_depth.min(channel.depth)).sum();
+    let in_topics: u64 = topics.iter().map(|topic| topic.depth.saturating_sub(topic.backend_depth)).sum();
+    let in_channels: u64 = channels().map(|channel| channel.depth.saturating_sub(channel.backend_depth)).sum();
     let in_flight: u64 = channels().map(|channel| channel.in_flight_count).sum();
     let deferred: u64 = channels().map(|channel| channel.deferred_count).sum();
-    let kernel = process::memory_report().await;
+    let kernel = process::memory_report();
     format!(
         "messages in memory\n  topics:    {in_topics}\n  channels:  {in_channels}\n  in flight: {in_flight}\n  \
          deferred:  {deferred}\n\nmemory\n{kernel}"
     )
 }
 
-async fn tasks(api: &Api) -> String {
+fn tasks(api: &Api, runtime: &RuntimeMetrics) -> String {
     let topics = api.node.stats(None, None, false);
     let channels: usize = topics.iter().map(|topic| topic.channels.len()).sum();
     let clients = api.node.clients.all().len();
-    let runtime = tokio::runtime::Handle::current().metrics();
-    let threads = process::threads().await;
+    let tasks = runtime.num_alive_tasks();
     format!(
-        "clients:  {clients}\ntopics:   {}\nchannels: {channels}\ntasks:    {} on {} threads of this page's runtime\n\n{}",
+        "clients:  {clients}\ntopics:   {}\nchannels: {channels}\ntasks:    {tasks} on this connection's thread\n\n{}",
         topics.len(),
-        runtime.num_alive_tasks(),
-        runtime.num_workers(),
-        list(&threads),
+        list(&process::threads()),
     )
 }
 

@@ -3,12 +3,13 @@
 //! Nothing is labelled by client: how many there are is theirs to choose, and a monitor keeps every label it ever saw.
 
 use std::fmt::{Display, Write as _};
+use std::sync::Arc;
 
 use sansq_core::topic::{ChannelStats, TopicStats};
 
 use super::Api;
 use super::process::{self, Usage};
-use super::respond::{Outcome, Reply};
+use super::respond::{Failure, Outcome, Reply};
 
 const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 
@@ -63,19 +64,26 @@ static CHANNELS: &[Family<ChannelStats>] = &[
 ];
 
 /// `GET /metrics`.
-pub(super) async fn metrics(api: &Api) -> Outcome {
+pub(super) async fn metrics(api: &Arc<Api>) -> Outcome {
+    let healthy = api.node.health().await.is_ok();
+    let api = api.clone();
+    let page = tokio::task::spawn_blocking(move || render(&api, healthy)).await;
+    page.map(|page| Reply::Typed(CONTENT_TYPE, page)).map_err(|_| Failure::INTERNAL)
+}
+
+fn render(api: &Api, healthy: bool) -> String {
     let node = &api.node;
     let mut page = Page::default();
     let version = &node.config.version;
     page.family("nsq_build_info", Kind::Gauge, "Always 1; the labels tell what runs.");
     page.sample("nsq_build_info", &[("version", version), ("sansq_version", env!("CARGO_PKG_VERSION"))], 1);
-    page.single("nsq_up", Kind::Gauge, "1 if the disk can be written.", u8::from(node.health().await.is_ok()));
+    page.single("nsq_healthy", Kind::Gauge, "1 if the disk can be written, as /ping says.", u8::from(healthy));
     page.single("nsq_clients", Kind::Gauge, "TCP clients, consumers or not.", node.clients.all().len());
     let topics = node.stats(None, None, false);
     page.single("nsq_topics", Kind::Gauge, "Topics.", topics.len());
     page.topics(&topics);
-    page.process(node.start_time, &process::usage().await);
-    Ok(Reply::Typed(CONTENT_TYPE, page.0))
+    page.process(node.start_time, &process::usage());
+    page.0
 }
 
 /// The text so far. Writing to a `String` cannot fail, so the results of `write!` say nothing.

@@ -11,6 +11,7 @@ mod body;
 mod debug;
 mod info;
 mod json;
+mod linger;
 mod metrics;
 mod process;
 mod publish;
@@ -20,6 +21,8 @@ mod routing;
 mod server;
 mod settings;
 mod stats;
+#[cfg(test)]
+mod tests;
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -64,7 +67,7 @@ pub struct Ports {
 }
 
 /// Answers one request.
-async fn answer(api: &Api, peer: &Peer, request: Request<Incoming>) -> Answer {
+async fn answer(api: &Arc<Api>, peer: &Peer, request: Request<Incoming>) -> Answer {
     if !peer.secure && api.options.borrow().tls_required == TlsRequired::Yes {
         return respond::tls_required(api.ports.https.unwrap_or(0));
     }
@@ -102,7 +105,7 @@ async fn answer(api: &Api, peer: &Peer, request: Request<Incoming>) -> Answer {
 
 /// Has the endpoint do its work. A panic costs its request, not the connection or the daemon.
 async fn call(
-    api: &Api,
+    api: &Arc<Api>,
     endpoint: Endpoint,
     param: &str,
     method: &Method,

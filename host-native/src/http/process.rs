@@ -1,5 +1,6 @@
 //! What the operating system says about this process, read from `/proc`. Where there is none, nothing is known, and what
-//! is not known is left out or shown as zero.
+//! is not known is left out or shown as zero. These files are made while they are read, which can take milliseconds for a
+//! large process, so nothing here is for a thread that serves connections.
 
 use std::fs;
 use std::time::Duration;
@@ -43,8 +44,8 @@ impl Memory {
 }
 
 /// The `memory` block.
-pub(super) async fn memory() -> Memory {
-    let resident = off_thread(|| status_bytes(&read("/proc/self/status"), "VmRSS")).await;
+pub(super) fn memory() -> Memory {
+    let resident = status_bytes(&read("/proc/self/status"), "VmRSS");
     Memory { heap_in_use_bytes: resident.unwrap_or(0), ..Memory::default() }
 }
 
@@ -61,19 +62,16 @@ pub(super) struct Usage {
 }
 
 /// What is used now.
-pub(super) async fn usage() -> Usage {
-    off_thread(|| {
-        let status = read("/proc/self/status");
-        Usage {
-            cpu: cpu_times(&read("/proc/self/stat")).map(|(user, system)| user + system),
-            resident_bytes: status_bytes(&status, "VmRSS"),
-            virtual_bytes: status_bytes(&status, "VmSize"),
-            open_fds: fs::read_dir("/proc/self/fd").ok().map(|entries| entries.count() as u64),
-            max_fds: max_fds(&read("/proc/self/limits")),
-            threads: status_field(&status, "Threads").and_then(|threads| threads.parse().ok()),
-        }
-    })
-    .await
+pub(super) fn usage() -> Usage {
+    let status = read("/proc/self/status");
+    Usage {
+        cpu: cpu_times(&read("/proc/self/stat")).map(|(user, system)| user + system),
+        resident_bytes: status_bytes(&status, "VmRSS"),
+        virtual_bytes: status_bytes(&status, "VmSize"),
+        open_fds: fs::read_dir("/proc/self/fd").ok().map(|entries| entries.count() as u64),
+        max_fds: max_fds(&read("/proc/self/limits")),
+        threads: status_field(&status, "Threads").and_then(|threads| threads.parse().ok()),
+    }
 }
 
 /// A thread of the process.
@@ -94,14 +92,11 @@ pub(super) struct Thread {
 }
 
 /// The threads of the process, oldest first.
-pub(super) async fn threads() -> Vec<Thread> {
-    off_thread(|| {
-        let ids = fs::read_dir("/proc/self/task").into_iter().flatten().flatten();
-        let mut ids: Vec<u64> = ids.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect();
-        ids.sort_unstable();
-        ids.into_iter().filter_map(thread).collect()
-    })
-    .await
+pub(super) fn threads() -> Vec<Thread> {
+    let ids = fs::read_dir("/proc/self/task").into_iter().flatten().flatten();
+    let mut ids: Vec<u64> = ids.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect();
+    ids.sort_unstable();
+    ids.into_iter().filter_map(thread).collect()
 }
 
 /// `None` if the thread is gone.
@@ -124,21 +119,13 @@ fn thread(id: u64) -> Option<Thread> {
 }
 
 /// What the kernel says of the process's memory, in its own words.
-pub(super) async fn memory_report() -> String {
-    off_thread(|| {
-        let status = read("/proc/self/status");
-        let sizes = status.lines().filter(|line| line.starts_with("Vm") || line.starts_with("Rss"));
-        let mut report: String = sizes.flat_map(|line| [line, "\n"]).collect();
-        // The first line is an address range.
-        report.extend(read("/proc/self/smaps_rollup").lines().skip(1).flat_map(|line| [line, "\n"]));
-        report
-    })
-    .await
-}
-
-/// Files in `/proc` are made while they are read, which can take milliseconds for a large process.
-async fn off_thread<T: Default + Send + 'static>(work: fn() -> T) -> T {
-    tokio::task::spawn_blocking(work).await.unwrap_or_default()
+pub(super) fn memory_report() -> String {
+    let status = read("/proc/self/status");
+    let sizes = status.lines().filter(|line| line.starts_with("Vm") || line.starts_with("Rss"));
+    let mut report: String = sizes.flat_map(|line| [line, "\n"]).collect();
+    // The first line is an address range.
+    report.extend(read("/proc/self/smaps_rollup").lines().skip(1).flat_map(|line| [line, "\n"]));
+    report
 }
 
 fn read(path: &str) -> String {

@@ -14,10 +14,12 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use socket2::{SockRef, TcpKeepalive};
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::TcpStream;
+use tokio::net::{TcpStream, UnixStream};
 
 use super::Api;
+use super::linger::Lingering;
 use crate::tcp::Listener;
+use crate::workers::Workers;
 
 /// How long a connection may take to send the head of its next request. Longer than clients keep an idle connection for
 /// later use (Go's do for 90 s), so that none is closed just when it is used.
@@ -40,53 +42,59 @@ pub struct Peer {
     pub secure: bool,
 }
 
-/// The connections of a listener, to end them together.
-#[derive(Default)]
-pub struct Connections(GracefulShutdown);
+/// The connections of a listener: each on one of the worker threads, all to be ended together.
+pub struct Connections {
+    api: Arc<Api>,
+    workers: Arc<Workers>,
+    ending: GracefulShutdown,
+}
 
 impl Connections {
-    /// Serves `stream` in a task of its own.
-    pub fn spawn<S>(&self, stream: S, peer: Peer, api: Arc<Api>)
+    /// None yet.
+    pub fn new(api: Arc<Api>, workers: Arc<Workers>) -> Self {
+        Self { api, workers, ending: GracefulShutdown::new() }
+    }
+
+    /// Serves the stream that `open` makes on the connection's thread, where a socket must be registered and where a
+    /// handshake keeps nobody else waiting.
+    pub fn serve<S>(&self, peer: Peer, open: impl Future<Output = std::io::Result<S>> + Send + 'static)
     where
         S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     {
-        tokio::spawn(serve_connection(stream, peer, api, self.0.watcher()));
+        let (api, watcher) = (self.api.clone(), self.ending.watcher());
+        self.workers.spawn(async move {
+            match open.await {
+                Ok(stream) => serve_stream(stream, peer, api, watcher).await,
+                Err(error) => tracing::error!("HTTP: client({}) cannot be served: {error}", peer.address),
+            }
+        });
     }
 
     /// Lets requests under way end, for a short while; idle connections end at once.
     pub async fn close(self) {
         // Those that take longer find the node exiting.
-        _ = tokio::time::timeout(GRACE, self.0.shutdown()).await;
+        _ = tokio::time::timeout(GRACE, self.ending.shutdown()).await;
     }
 }
 
 /// Serves plain HTTP on `listener` until `shutdown`. Out of descriptors, it waits and goes on.
-pub async fn serve(listener: Listener, api: Arc<Api>, shutdown: impl Future<Output = ()>) {
+pub async fn serve(listener: Listener, api: Arc<Api>, workers: Arc<Workers>, shutdown: impl Future<Output = ()>) {
     let address = local_address(&listener);
     tracing::info!("HTTP: listening on {address}");
-    let connections = Connections::default();
+    let connections = Connections::new(api, workers);
     tokio::select! {
         () = shutdown => {}
-        () = accept(&listener, &api, &connections) => {}
+        () = accept(&listener, &connections) => {}
     }
     drop(listener);
     connections.close().await;
     tracing::info!("HTTP: closing {address}");
 }
 
-async fn accept(listener: &Listener, api: &Arc<Api>, connections: &Connections) {
+async fn accept(listener: &Listener, connections: &Connections) {
     let mut refusing = false;
     loop {
-        let accepted = match listener {
-            Listener::Tcp(listener) => listener.accept().await.map(|(stream, from)| {
-                prepare(&stream);
-                connections.spawn(stream, Peer { address: from.to_string(), secure: false }, api.clone());
-            }),
-            Listener::Unix(listener) => listener.accept().await.map(|(stream, _)| {
-                connections.spawn(stream, Peer { address: "@".to_owned(), secure: false }, api.clone());
-            }),
-        };
-        match accepted {
+        match accept_one(listener, connections).await {
             Ok(()) => {
                 if std::mem::take(&mut refusing) {
                     tracing::info!("HTTP: accepting again");
@@ -101,6 +109,24 @@ async fn accept(listener: &Listener, api: &Arc<Api>, connections: &Connections) 
             }
         }
     }
+}
+
+async fn accept_one(listener: &Listener, connections: &Connections) -> std::io::Result<()> {
+    match listener {
+        Listener::Tcp(listener) => {
+            let (stream, from) = listener.accept().await?;
+            prepare(&stream);
+            let stream = stream.into_std()?;
+            let peer = Peer { address: from.to_string(), secure: false };
+            connections.serve(peer, async { TcpStream::from_std(stream) });
+        }
+        Listener::Unix(listener) => {
+            let stream = listener.accept().await?.0.into_std()?;
+            let peer = Peer { address: "@".to_owned(), secure: false };
+            connections.serve(peer, async { UnixStream::from_std(stream) });
+        }
+    }
+    Ok(())
 }
 
 /// Neither is needed for the connection to work, so failures are let go.
@@ -120,7 +146,7 @@ fn local_address(listener: &Listener) -> String {
 }
 
 /// Serves one connection until it ends.
-async fn serve_connection<S>(stream: S, peer: Peer, api: Arc<Api>, watcher: Watcher)
+async fn serve_stream<S>(stream: S, peer: Peer, api: Arc<Api>, watcher: Watcher)
 where
     S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {
@@ -137,8 +163,7 @@ where
         .half_close(true)
         // `Content-Length`, not `content-length`: there are clients that look for the former.
         .title_case_headers(true)
-        .pipeline_flush(true)
-        .serve_connection(TokioIo::new(stream), service);
+        .serve_connection(TokioIo::new(Lingering::new(stream)), service);
     if let Err(error) = watcher.watch(connection).await {
         tracing::debug!("HTTP: client({address}) - {error}");
     }

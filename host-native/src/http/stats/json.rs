@@ -91,7 +91,7 @@ fn is_zero(count: &u64) -> bool {
 }
 
 /// The document.
-pub(super) fn render(version: &str, snapshot: &Snapshot) -> Outcome {
+pub(super) fn render(version: &str, snapshot: &Snapshot<'_>) -> Outcome {
     let topics = snapshot.topics.as_ref().map(|topics| topics.iter().map(|topic| of_topic(snapshot, topic)).collect());
     let producers: Vec<_> = snapshot
         .clients
@@ -101,7 +101,7 @@ pub(super) fn render(version: &str, snapshot: &Snapshot) -> Outcome {
         .collect();
     Reply::json(&Document {
         version,
-        health: &snapshot.health,
+        health: snapshot.health,
         start_time: snapshot.start_time,
         topics,
         memory: &snapshot.memory,
@@ -109,7 +109,7 @@ pub(super) fn render(version: &str, snapshot: &Snapshot) -> Outcome {
     })
 }
 
-fn of_topic<'a>(snapshot: &Snapshot, topic: &'a TopicStats) -> Topic<'a> {
+fn of_topic<'a>(snapshot: &Snapshot<'_>, topic: &'a TopicStats) -> Topic<'a> {
     Topic {
         topic_name: topic.name.as_str(),
         channels: topic.channels.iter().map(|channel| of_channel(snapshot, channel)).collect(),
@@ -122,7 +122,7 @@ fn of_topic<'a>(snapshot: &Snapshot, topic: &'a TopicStats) -> Topic<'a> {
     }
 }
 
-fn of_channel<'a>(snapshot: &Snapshot, channel: &'a ChannelStats) -> Channel<'a> {
+fn of_channel<'a>(snapshot: &Snapshot<'_>, channel: &'a ChannelStats) -> Channel<'a> {
     let clients = || {
         let present =
             |consumer: &ConsumerStats| Some(of_client(snapshot, snapshot.client(consumer.conn)?, Some(consumer)));
@@ -145,7 +145,7 @@ fn of_channel<'a>(snapshot: &Snapshot, channel: &'a ChannelStats) -> Channel<'a>
     }
 }
 
-fn of_client(snapshot: &Snapshot, client: &Client, consumer: Option<&ConsumerStats>) -> Entry {
+fn of_client(snapshot: &Snapshot<'_>, client: &Client, consumer: Option<&ConsumerStats>) -> Entry {
     let profile = client.profile.lock().clone();
     let only = snapshot.topic.as_ref();
     let counts = profile.published.into_iter().filter(|(topic, _)| only.is_none_or(|only| only == topic));

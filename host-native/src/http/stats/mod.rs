@@ -17,7 +17,7 @@ use super::admin::parse_query;
 use super::info::health;
 use super::process::{self, Memory};
 use super::query::Query;
-use super::respond::{Outcome, Reply};
+use super::respond::{Failure, Outcome, Reply};
 use crate::node::Client;
 
 /// What was asked for.
@@ -69,8 +69,8 @@ impl Wanted {
 }
 
 /// What `/stats` shows, in either form.
-struct Snapshot {
-    health: String,
+struct Snapshot<'a> {
+    health: &'a str,
     /// Unix seconds.
     start_time: i64,
     /// Unix seconds.
@@ -88,28 +88,34 @@ struct Snapshot {
 }
 
 /// `GET /stats?format=F&topic=T&channel=C&include_clients=B&include_mem=B`.
-pub(super) async fn stats(api: &Api, query: Option<&str>) -> Outcome {
+pub(super) async fn stats(api: &Arc<Api>, query: Option<&str>) -> Outcome {
     let wanted = Wanted::new(&parse_query(query)?);
-    let snapshot = collect(api, &wanted).await;
-    if wanted.json {
-        json::render(&api.node.config.version, &snapshot)
-    } else {
-        Ok(Reply::Text(text::render(&snapshot).into()))
-    }
+    let health = health(api).await;
+    let api = api.clone();
+    // With thousands of topics this takes a while, which this thread's connections should not wait for.
+    let rendered = tokio::task::spawn_blocking(move || {
+        let snapshot = collect(&api, &wanted, &health);
+        if wanted.json {
+            json::render(&api.node.config.version, &snapshot)
+        } else {
+            Ok(Reply::Text(text::render(&snapshot).into()))
+        }
+    });
+    rendered.await.unwrap_or(Err(Failure::INTERNAL))
 }
 
-async fn collect(api: &Api, wanted: &Wanted) -> Snapshot {
+fn collect<'a>(api: &Api, wanted: &Wanted, health: &'a str) -> Snapshot<'a> {
     let node = &api.node;
     let topics = topics(api, wanted);
     let with_clients = wanted.clients && topics.is_some();
     let now = node.clock.now();
     Snapshot {
-        health: health(api).await.into_owned(),
+        health,
         start_time: node.start_time,
         now: now.wall.as_nanos() / 1_000_000_000,
         uptime: Duration::from_nanos(now.mono.as_nanos()),
         topics,
-        memory: if wanted.memory { Some(process::memory().await) } else { None },
+        memory: wanted.memory.then(process::memory),
         with_clients,
         clients: if with_clients { node.clients.all() } else { Vec::new() },
         topic: wanted.topic.only().cloned(),
@@ -133,7 +139,7 @@ fn topics(api: &Api, wanted: &Wanted) -> Option<Vec<TopicStats>> {
     Some(topics)
 }
 
-impl Snapshot {
+impl Snapshot<'_> {
     /// The connection `conn`. They are in the order of their numbers.
     fn client(&self, conn: sansq_core::protocol::ConnId) -> Option<&Client> {
         let index = self.clients.binary_search_by_key(&conn, |client| client.conn).ok()?;
@@ -156,9 +162,17 @@ struct Latency {
 
 #[derive(Debug, serde::Serialize)]
 struct Percentile {
+    #[serde(serialize_with = "short")]
     quantile: f64,
     /// Nanoseconds.
+    #[serde(serialize_with = "short")]
     value: f64,
+}
+
+/// As Go writes a float: without a fraction where there is none.
+fn short<S: serde::Serializer>(value: &f64, serializer: S) -> Result<S::Ok, S::Error> {
+    let whole = *value as i64;
+    if whole as f64 == *value { serializer.serialize_i64(whole) } else { serializer.serialize_f64(*value) }
 }
 
 /// Of a topic or a channel.

@@ -13,7 +13,7 @@ use crate::config::{format_duration, format_duration_seconds, version_text};
 use crate::node::Client;
 
 /// The page. Writing to a `String` cannot fail, so the results of `write!` say nothing.
-pub(super) fn render(snapshot: &Snapshot) -> String {
+pub(super) fn render(snapshot: &Snapshot<'_>) -> String {
     let mut page = String::new();
     _ = writeln!(page, "{}", version_text("nsqd"));
     _ = writeln!(page, "start_time {}", rfc3339(snapshot.start_time, TimeZone::system()));
@@ -46,7 +46,7 @@ pub(super) fn render(snapshot: &Snapshot) -> String {
     page
 }
 
-fn write_topic(page: &mut String, snapshot: &Snapshot, topic: &TopicStats) -> fmt::Result {
+fn write_topic(page: &mut String, snapshot: &Snapshot<'_>, topic: &TopicStats) -> fmt::Result {
     writeln!(
         page,
         "\n{}[{:<15}] depth: {:<5} be-depth: {:<5} msgs: {:<8} e2e%: {}",
@@ -60,7 +60,7 @@ fn write_topic(page: &mut String, snapshot: &Snapshot, topic: &TopicStats) -> fm
     topic.channels.iter().try_for_each(|channel| write_channel(page, snapshot, channel))
 }
 
-fn write_channel(page: &mut String, snapshot: &Snapshot, channel: &ChannelStats) -> fmt::Result {
+fn write_channel(page: &mut String, snapshot: &Snapshot<'_>, channel: &ChannelStats) -> fmt::Result {
     writeln!(
         page,
         "{}[{:<25}] depth: {:<5} be-depth: {:<5} inflt: {:<4} def: {:<4} re-q: {:<5} timeout: {:<5} msgs: {:<8} e2e%: {}",
@@ -81,7 +81,12 @@ fn write_channel(page: &mut String, snapshot: &Snapshot, channel: &ChannelStats)
     })
 }
 
-fn write_consumer(page: &mut String, snapshot: &Snapshot, client: &Client, consumer: &ConsumerStats) -> fmt::Result {
+fn write_consumer(
+    page: &mut String,
+    snapshot: &Snapshot<'_>,
+    client: &Client,
+    consumer: &ConsumerStats,
+) -> fmt::Result {
     let state = client.profile.lock().state as i32;
     writeln!(
         page,
@@ -97,7 +102,7 @@ fn write_consumer(page: &mut String, snapshot: &Snapshot, client: &Client, consu
 }
 
 /// A line, if the client has published what is asked for.
-fn write_producer(page: &mut String, snapshot: &Snapshot, client: &Client) -> fmt::Result {
+fn write_producer(page: &mut String, snapshot: &Snapshot<'_>, client: &Client) -> fmt::Result {
     let mut published = client.profile.lock().published.clone();
     if let Some(only) = &snapshot.topic {
         published.retain(|topic, _| topic == only);
@@ -126,7 +131,7 @@ fn identity(client: &Client) -> String {
     format!("{hostname}:{port} {user_agent}")
 }
 
-fn connected(snapshot: &Snapshot, client: &Client) -> String {
+fn connected(snapshot: &Snapshot<'_>, client: &Client) -> String {
     let seconds = u64::try_from(snapshot.now - client.connect_ts).unwrap_or(0);
     format_duration_seconds(Duration::from_secs(seconds))
 }
