@@ -17,29 +17,27 @@
 //! let mut broker = Broker::new(Arc::new(Config::default()), 1);
 //! let mut store = Store::new(MemoryFiles::default(), StoreOptions::default())?;
 //! let (producer, consumer) = (ConnId(1), ConnId(2));
-//! let mut now = Now { mono: Instant::ZERO, wall: Timestamp::from_nanos(1_700_000_000_000_000_000) };
+//! let now = Now { mono: Instant::ZERO, wall: Timestamp::from_nanos(1_700_000_000_000_000_000) };
 //! broker.handle_connect(now, producer);
 //! broker.handle_connect(now, consumer);
 //! broker.handle_bytes(now, producer, b"  V2PUB greetings\n\0\0\0\x05hello");
 //! broker.handle_bytes(now, consumer, b"  V2SUB greetings reader\nRDY 1\n");
 //!
 //! let mut received = Vec::new();
-//! for _ in 0..3 {
-//!     while let Some(output) = broker.poll_output() {
-//!         match output {
-//!             Output::Send { conn, bytes } if conn == consumer => received.extend(bytes),
-//!             Output::Send { .. } | Output::Close { .. } | Output::Event { .. } => {}
-//!             Output::Store(op) => {
-//!                 let result = store.execute(now.mono, &op.log, &op.effect);
-//!                 broker.handle_completion(now, StorageCompletion { op: op.op, log: op.log, result });
-//!             }
+//! while let Some(output) = broker.poll_output() {
+//!     match output {
+//!         Output::Send { conn, bytes } if conn == consumer => received.extend(bytes),
+//!         Output::Send { .. } | Output::Close { .. } | Output::Event { .. } => {}
+//!         Output::Store(op) => {
+//!             let result = store.execute(now.mono, &op.log, &op.effect);
+//!             broker.handle_completion(now, StorageCompletion { op: op.op, log: op.log, result });
 //!         }
 //!     }
-//!     // Nobody finishes the message: let the minute pass that its consumer had.
-//!     now.mono = Instant::from_millis(60_000);
-//!     broker.handle_timeout(now);
 //! }
 //! assert!(received.ends_with(b"hello"));
+//! // Nobody has finished the message: in a minute it comes again.
+//! assert_eq!(broker.stats(None)[0].channels[0].in_flight_count, 1);
+//! assert!(broker.poll_timeout().is_some());
 //! # Ok::<(), sansq_core::storage::StorageError>(())
 //! ```
 

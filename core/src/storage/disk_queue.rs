@@ -51,15 +51,40 @@ pub(super) struct DiskQueue {
     due_times: DueTimes,
     /// Files with damage, to be kept aside when released leaves them.
     damaged: BTreeSet<u64>,
-    /// Data was written since the last sync of the write file.
-    unsynced: bool,
-    unsynced_due_times: bool,
+    /// Files written since they were last synced.
+    unsynced: BTreeSet<String>,
     /// Records written and released since the metadata was last written.
     pub(super) operations: u64,
     pub(super) events: Vec<StoreEvent>,
 }
 
-/// Reads what [`DiskQueue::write_metadata`] writes.
+/// A sync to be done: data, then the positions as they were when it was asked for. Syncs of one log are done in order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Sync {
+    data: BTreeSet<String>,
+    metadata_name: String,
+    metadata: String,
+}
+
+impl Sync {
+    pub(super) fn run(&self, files: &mut impl Files) -> Result<(), StorageError> {
+        sync_all(&self.data, files)?;
+        replace(files, &self.metadata_name, self.metadata.as_bytes()).map_err(|error| error.about(&self.metadata_name))
+    }
+}
+
+/// Syncs files; one that was removed meanwhile was done with.
+fn sync_all(names: &BTreeSet<String>, files: &mut impl Files) -> Result<(), StorageError> {
+    for name in names {
+        match files.sync(name) {
+            Ok(()) | Err(FileError::NotFound) => {}
+            Err(error) => return Err(error.about(name)),
+        }
+    }
+    Ok(())
+}
+
+/// Reads the text of a [`Sync`].
 fn parse_metadata(text: &str) -> Option<(i64, Position, Position)> {
     let mut lines = text.lines();
     let depth = lines.next()?.trim().parse().ok()?;
@@ -88,8 +113,7 @@ impl DiskQueue {
             unread: 0,
             due_times: DueTimes::default(),
             damaged: BTreeSet::new(),
-            unsynced: false,
-            unsynced_due_times: false,
+            unsynced: BTreeSet::new(),
             operations: 0,
             events: Vec::new(),
         };
@@ -279,7 +303,6 @@ impl DiskQueue {
             let len = record::encoded_len(&message) as u64;
             if self.write.offset > 0 && self.write.offset + len > self.bytes_per_file_max {
                 self.flush(&mut flushed, buffer, files)?;
-                self.sync_data(files)?;
                 self.write = Position::start_of(self.write.file + 1);
                 flushed = self.write;
             }
@@ -302,8 +325,8 @@ impl DiskQueue {
     ) -> Result<(), StorageError> {
         if !buffer.is_empty() {
             let name = self.data_name(flushed.file);
-            self.unsynced = true;
             files.write_at(&name, flushed.offset, buffer).map_err(|error| error.about(&name))?;
+            self.unsynced.insert(name);
             flushed.offset += buffer.len() as u64;
             buffer.clear();
         }
@@ -317,7 +340,7 @@ impl DiskQueue {
         if entries.is_empty() {
             return Ok(());
         }
-        self.unsynced_due_times = true;
+        self.unsynced.insert(self.due_name());
         // In the file it may roll to: an entry must not go before its record does.
         let file = self.write.file + 1;
         self.due_times.add(&self.due_name(), &entries, file, files)
@@ -418,7 +441,6 @@ impl DiskQueue {
         }
         if file == self.write.file {
             self.write = Position::start_of(file + 1);
-            self.unsynced = false;
         }
         self.cursor = Position::start_of(file + 1);
         self.unread = self.count(self.cursor, files)?;
@@ -468,15 +490,7 @@ impl DiskQueue {
 
     /// Puts appended records on the device.
     pub(super) fn sync_data(&mut self, files: &mut impl Files) -> Result<(), StorageError> {
-        if std::mem::take(&mut self.unsynced_due_times) && !self.due_times.is_empty() {
-            let name = self.due_name();
-            files.sync(&name).map_err(|error| error.about(&name))?;
-        }
-        if std::mem::take(&mut self.unsynced) {
-            let name = self.data_name(self.write.file);
-            files.sync(&name).map_err(|error| error.about(&name))?;
-        }
-        Ok(())
+        sync_all(&std::mem::take(&mut self.unsynced), files)
     }
 
     /// Whether the file to be written to can be.
@@ -484,29 +498,26 @@ impl DiskQueue {
         files.write_at(&self.data_name(self.write.file), self.write.offset, &[])
     }
 
-    /// Whether [`sync`](Self::sync) has anything to do.
+    /// Whether there is anything to [sync](Self::sync).
     pub(super) fn is_dirty(&self) -> bool {
-        self.unsynced || self.operations > 0
+        !self.unsynced.is_empty() || self.operations > 0
     }
 
-    /// Puts records and positions on the device.
-    pub(super) fn sync(&mut self, files: &mut impl Files) -> Result<(), StorageError> {
-        self.sync_data(files)?;
-        if self.operations > 0 {
-            self.write_metadata(files)?;
-            self.operations = 0;
-        }
-        Ok(())
-    }
-
-    fn write_metadata(&mut self, files: &mut impl Files) -> Result<(), StorageError> {
+    /// What puts records and positions as they are now on the device.
+    pub(super) fn sync(&mut self) -> Sync {
         let depth = self.passed.len() as u64 + self.unread;
-        let text = format!(
+        let metadata = format!(
             "{depth}\n{},{}\n{},{}\n",
             self.released.file, self.released.offset, self.write.file, self.write.offset
         );
-        let name = self.metadata_name();
-        replace(files, &name, text.as_bytes()).map_err(|error| error.about(&name))
+        self.operations = 0;
+        Sync { data: std::mem::take(&mut self.unsynced), metadata_name: self.metadata_name(), metadata }
+    }
+
+    /// A sync did not succeed: what it was about is to be synced still.
+    pub(super) fn on_sync_failed(&mut self, sync: Sync) {
+        self.unsynced.extend(sync.data);
+        self.operations += 1;
     }
 
     fn read_metadata(&mut self, files: &mut impl Files) -> Result<Option<(i64, Position, Position)>, StorageError> {
@@ -538,7 +549,8 @@ impl DiskQueue {
         self.passed.clear();
         self.damaged.clear();
         self.unread = 0;
-        (self.unsynced, self.unsynced_due_times, self.operations) = (false, false, 0);
+        self.unsynced.clear();
+        self.operations = 0;
         Ok(())
     }
 

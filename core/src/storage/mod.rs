@@ -20,7 +20,7 @@ mod tests;
 
 pub use files::{FileError, Files};
 pub use memory_files::MemoryFiles;
-pub use store::{Store, StoreEvent, StoreOptions};
+pub use store::{Store, StoreEvent, StoreOptions, SyncJob};
 
 use crate::message::Run;
 use crate::name::LogId;

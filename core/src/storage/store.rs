@@ -8,7 +8,7 @@ use crate::message::BatchBuilder;
 use crate::name::LogId;
 use crate::time::Instant;
 
-use super::disk_queue::{DiskQueue, parse_data_name};
+use super::disk_queue::{DiskQueue, Sync, parse_data_name};
 use super::files::{FileError, Files};
 use super::{StorageEffect, StorageError, StorageReply};
 
@@ -39,6 +39,20 @@ pub struct StoreEvent {
     pub message: String,
 }
 
+/// A sync of one log, to be run wherever the host likes.
+#[derive(Debug)]
+pub struct SyncJob {
+    log: LogId,
+    sync: Sync,
+}
+
+impl SyncJob {
+    /// Puts the log's records and positions, as they were when the job was taken, on the device. Blocks.
+    pub fn run(&self, files: &mut impl Files) -> Result<(), StorageError> {
+        self.sync.run(files)
+    }
+}
+
 /// The logs of a data path.
 #[derive(Debug)]
 pub struct Store<F> {
@@ -49,8 +63,9 @@ pub struct Store<F> {
     found: BTreeMap<String, BTreeSet<u64>>,
     /// Logs whose last append failed, if no other has succeeded since.
     failing: BTreeMap<LogId, StorageError>,
-    /// Logs with something to sync, and since when.
+    /// Logs with something to sync and no sync under way, and since when.
     dirty: BTreeMap<LogId, Instant>,
+    syncing: BTreeSet<LogId>,
     buffer: Vec<u8>,
     builder: BatchBuilder,
     events: Vec<StoreEvent>,
@@ -72,6 +87,7 @@ impl<F: Files> Store<F> {
             found,
             failing: BTreeMap::new(),
             dirty: BTreeMap::new(),
+            syncing: BTreeSet::new(),
             buffer: Vec::new(),
             builder: BatchBuilder::default(),
             events: Vec::new(),
@@ -83,7 +99,7 @@ impl<F: Files> Store<F> {
         &mut self.files
     }
 
-    /// Carries out `effect`. An append that must be synced is complete when [`sync`](Self::sync) has succeeded after it.
+    /// Carries out `effect`. Opens the log again if that failed before. An append that must be synced is complete when [`sync`](Self::sync) has succeeded after it.
     pub fn execute(&mut self, now: Instant, log: &LogId, effect: &StorageEffect) -> Result<StorageReply, StorageError> {
         let result = self.carry_out(log, effect);
         match (effect, &result) {
@@ -93,7 +109,7 @@ impl<F: Files> Store<F> {
         }
         if let Some(queue) = self.logs.get_mut(log) {
             self.events.append(&mut queue.events);
-            if queue.is_dirty() {
+            if queue.is_dirty() && !self.syncing.contains(log) {
                 self.dirty.entry(log.clone()).or_insert(now);
             }
         }
@@ -113,7 +129,7 @@ impl<F: Files> Store<F> {
         if let StorageEffect::Close = effect {
             let Some(mut queue) = self.logs.remove(log) else { return Ok(StorageReply::Done) };
             self.dirty.remove(log);
-            return queue.sync(&mut self.files).map(|()| StorageReply::Done);
+            return queue.sync().run(&mut self.files).map(|()| StorageReply::Done);
         }
         self.opened(log)?;
         let Self { files, logs, buffer, builder, .. } = self;
@@ -152,29 +168,52 @@ impl<F: Files> Store<F> {
         self.logs.get_mut(log).map_or(Ok(()), |queue| queue.sync_data(&mut self.files))
     }
 
-    /// Syncs records and positions of the logs whose time or count has come. An error is left for the next call.
+    /// Syncs records and positions of the logs whose time or count has come.
     pub fn sync_due(&mut self, now: Instant) -> Result<(), StorageError> {
-        let due: Vec<LogId> = self
-            .dirty
-            .iter()
-            .filter(|(log, since)| {
-                let busy = self.logs.get(log).is_some_and(|queue| queue.operations >= self.options.sync_every);
-                busy || **since + self.options.sync_timeout <= now
-            })
-            .map(|(log, _)| log.clone())
-            .collect();
         let mut result = Ok(());
-        for log in due {
-            let synced = self.logs.get_mut(&log).map_or(Ok(()), |queue| queue.sync(&mut self.files));
-            match synced {
-                Ok(()) => _ = self.dirty.remove(&log),
-                Err(error) => {
-                    self.dirty.insert(log, now);
-                    result = Err(error);
-                }
-            }
+        for job in self.take_syncs(now) {
+            let ran = job.run(&mut self.files);
+            result = result.and(ran.clone());
+            self.on_synced(now, job, ran);
         }
         result
+    }
+
+    /// The syncs whose time or count has come, to be run on other files of the same data path, and then handed to
+    /// [`on_synced`](Self::on_synced); meanwhile there is none for the same log. [`Empty`](StorageEffect::Empty),
+    /// [`Delete`](StorageEffect::Delete) and [`Close`](StorageEffect::Close) wait until [`is_syncing`](Self::is_syncing)
+    /// is false.
+    pub fn take_syncs(&mut self, now: Instant) -> Vec<SyncJob> {
+        let Self { dirty, logs, options, syncing, .. } = self;
+        let mut jobs = Vec::new();
+        dirty.retain(|log, since| {
+            let Some(queue) = logs.get_mut(log) else { return false };
+            let due = queue.operations >= options.sync_every || *since + options.sync_timeout <= now;
+            if due {
+                syncing.insert(log.clone());
+                jobs.push(SyncJob { log: log.clone(), sync: queue.sync() });
+            }
+            !due
+        });
+        jobs
+    }
+
+    /// Whether a sync of the log is under way.
+    pub fn is_syncing(&self, log: &LogId) -> bool {
+        self.syncing.contains(log)
+    }
+
+    /// A sync is over. A failed one is tried again when its time comes again.
+    pub fn on_synced(&mut self, now: Instant, job: SyncJob, result: Result<(), StorageError>) {
+        self.syncing.remove(&job.log);
+        if let Some(queue) = self.logs.get_mut(&job.log) {
+            if result.is_err() {
+                queue.on_sync_failed(job.sync);
+            }
+            if queue.is_dirty() {
+                self.dirty.entry(job.log).or_insert(now);
+            }
+        }
     }
 
     /// When [`sync_due`](Self::sync_due) has something to do, if no more operations come.
@@ -191,7 +230,7 @@ impl<F: Files> Store<F> {
     /// written can be now.
     pub fn probe(&mut self) -> Result<(), StorageError> {
         let Self { failing, logs, files, .. } = self;
-        failing.retain(|log, _| logs.get(log).is_some_and(|queue| queue.probe(files).is_err()));
+        failing.retain(|log, _| logs.get(log).is_none_or(|queue| queue.probe(files).is_err()));
         if let Some(error) = self.failing.values().next() {
             return Err(error.clone());
         }

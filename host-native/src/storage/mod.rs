@@ -1,10 +1,12 @@
 //! The storage of a node: core's store on real files, on a thread of its own, so that a slow disk stops nobody who does not
 //! wait for it. Operations come in through a channel without a lock; all that is outstanding is carried out in one go, each
-//! log that must be on the device is synced once, and completions go out in batches. Idle, the thread sleeps.
+//! log that must be on the device is synced once, and completions go out in batches. The periodic syncs of positions run on
+//! a second thread, so that appends go on meanwhile. Idle, both sleep.
 
 mod lock;
 mod os_files;
 
+use std::collections::VecDeque;
 use std::path::Path;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::thread::JoinHandle;
@@ -13,6 +15,7 @@ use std::time::Instant as StdInstant;
 use sansq_core::name::LogId;
 use sansq_core::storage::{
     Durability, OpId, StorageCompletion, StorageEffect, StorageError, StorageOp, StorageReply, Store, StoreOptions,
+    SyncJob,
 };
 use sansq_core::time::Instant;
 
@@ -26,6 +29,7 @@ const METADATA_NAME: &str = "nsqd.dat";
 enum Job {
     Operation(StorageOp),
     Call(Box<dyn FnOnce(&mut Store<OsFiles>) + Send>),
+    Synced(SyncJob, Result<(), StorageError>),
     Stop,
 }
 
@@ -50,9 +54,19 @@ impl StorageThread {
     ) -> Result<Self, StorageError> {
         let store = Store::new(OsFiles::new(data_path), options)?;
         let (jobs, inbox) = mpsc::channel();
-        let worker = Worker { store, inbox, complete, start: StdInstant::now(), stopping: false };
-        let thread = std::thread::Builder::new().name("storage".to_owned()).spawn(move || worker.run());
-        let thread = thread.map_err(|error| StorageError::Io { message: format!("storage thread: {error}") })?;
+        let (syncs, sync_inbox) = mpsc::channel();
+        let (sync_files, synced) = (OsFiles::new(data_path), jobs.clone());
+        spawn("storage-sync", move || run_syncs(&sync_inbox, &synced, sync_files))?;
+        let worker = Worker {
+            store,
+            inbox,
+            syncs,
+            complete,
+            start: StdInstant::now(),
+            stopping: false,
+            postponed: VecDeque::new(),
+        };
+        let thread = spawn("storage", move || worker.run())?;
         Ok(Self { handle: StorageHandle { jobs }, thread: Some(thread) })
     }
 
@@ -103,12 +117,32 @@ impl StorageHandle {
     }
 }
 
+fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, StorageError> {
+    let spawned = std::thread::Builder::new().name(name.to_owned()).spawn(run);
+    spawned.map_err(|error| StorageError::Io { message: format!("thread {name}: {error}") })
+}
+
+/// Runs syncs until the worker is gone.
+fn run_syncs(inbox: &Receiver<SyncJob>, synced: &Sender<Job>, mut files: OsFiles) {
+    for job in inbox {
+        let result = job.run(&mut files);
+        // Its files may be renamed or removed by the other thread before the next.
+        files.close();
+        if synced.send(Job::Synced(job, result)).is_err() {
+            return;
+        }
+    }
+}
+
 struct Worker<C> {
     store: Store<OsFiles>,
     inbox: Receiver<Job>,
+    syncs: Sender<SyncJob>,
     complete: C,
     start: StdInstant,
     stopping: bool,
+    /// What came while waiting for a sync.
+    postponed: VecDeque<Job>,
 }
 
 impl<C: FnMut(Vec<StorageCompletion>)> Worker<C> {
@@ -121,18 +155,24 @@ impl<C: FnMut(Vec<StorageCompletion>)> Worker<C> {
                 Err(RecvTimeoutError::Disconnected) => break,
             }
             while jobs.len() < BATCH_MAX
-                && let Ok(job) = self.inbox.try_recv()
+                && let Some(job) = self.postponed.pop_front().or_else(|| self.inbox.try_recv().ok())
             {
                 jobs.push(job);
             }
             self.carry_out(&mut jobs);
-            if let Err(error) = self.store.sync_due(self.now()) {
-                tracing::error!("DISKQUEUE: failed to sync - {error}");
+            for job in self.store.take_syncs(self.now()) {
+                if let Err(mpsc::SendError(job)) = self.syncs.send(job) {
+                    let result = job.run(self.store.files());
+                    self.on_synced(job, result);
+                }
             }
         }
     }
 
-    fn wait(&self) -> Result<Job, RecvTimeoutError> {
+    fn wait(&mut self) -> Result<Job, RecvTimeoutError> {
+        if let Some(job) = self.postponed.pop_front() {
+            return Ok(job);
+        }
         match self.store.next_sync() {
             None => self.inbox.recv().map_err(|_| RecvTimeoutError::Disconnected),
             Some(at) => self.inbox.recv_timeout(at.since(self.now())),
@@ -145,6 +185,7 @@ impl<C: FnMut(Vec<StorageCompletion>)> Worker<C> {
         for job in jobs.drain(..) {
             match job {
                 Job::Operation(StorageOp { op, log, effect }) => {
+                    self.wait_for_sync(&log, &effect);
                     let result = self.store.execute(self.now(), &log, &effect);
                     let sync = matches!(effect, StorageEffect::Append { durability: Durability::Synced, .. });
                     if sync && result.is_ok() {
@@ -158,6 +199,7 @@ impl<C: FnMut(Vec<StorageCompletion>)> Worker<C> {
                     }
                 }
                 Job::Call(act) => act(&mut self.store),
+                Job::Synced(job, result) => self.on_synced(job, result),
                 Job::Stop => self.stopping = true,
             }
         }
@@ -170,6 +212,31 @@ impl<C: FnMut(Vec<StorageCompletion>)> Worker<C> {
         }
         for event in self.store.take_events() {
             tracing::warn!("DISKQUEUE({}): {}", event.log, event.message);
+        }
+    }
+
+    fn on_synced(&mut self, job: SyncJob, result: Result<(), StorageError>) {
+        if let Err(error) = &result {
+            tracing::error!("DISKQUEUE: failed to sync - {error}");
+        }
+        self.store.on_synced(self.now(), job, result);
+    }
+
+    /// An operation that does away with the metadata must not be overtaken by a sync that writes it.
+    fn wait_for_sync(&mut self, log: &LogId, effect: &StorageEffect) {
+        let waits = match effect {
+            StorageEffect::Empty | StorageEffect::Delete | StorageEffect::Close => true,
+            StorageEffect::Open
+            | StorageEffect::Append { .. }
+            | StorageEffect::Read { .. }
+            | StorageEffect::Release { .. } => false,
+        };
+        while waits && self.store.is_syncing(log) {
+            match self.inbox.recv() {
+                Ok(Job::Synced(job, result)) => self.on_synced(job, result),
+                Ok(job) => self.postponed.push_back(job),
+                Err(_) => return,
+            }
         }
     }
 

@@ -39,6 +39,12 @@ impl OsFiles {
         Self { directory: directory.to_owned(), open: HashMap::new(), order: VecDeque::new(), created: HashSet::new() }
     }
 
+    /// Closes all files.
+    pub fn close(&mut self) {
+        self.open.clear();
+        self.order.clear();
+    }
+
     fn with<T>(&mut self, name: &str, create: bool, act: impl FnOnce(&File) -> io::Result<T>) -> Result<T, FileError> {
         if !self.open.contains_key(name) {
             let file = self.open_file(name, create)?;
