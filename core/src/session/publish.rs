@@ -13,7 +13,7 @@ use crate::message::{BLOCK_BYTES_MAX, BatchBuilder};
 use crate::name::TopicName;
 use crate::protocol::{Request, RequestId};
 use crate::time::{Now, Timestamp};
-use crate::wire::{CommandError, ErrorCode, Line, Scanned, Verb, decimal, mpub_messages, quote};
+use crate::wire::{CommandError, ErrorCode, Line, MpubScan, Scanned, Verb, decimal, mpub_messages, quote};
 
 /// A body of this size that arrived in pieces keeps its buffer instead of being copied out of it.
 const LARGE_BODY_BYTES: usize = 64 * 1024;
@@ -38,6 +38,16 @@ struct Open {
     bytes: usize,
 }
 
+impl Open {
+    /// Adds a command of `messages` messages in `bytes`.
+    #[inline]
+    fn add(&mut self, messages: u32, bytes: usize) {
+        self.commands += 1;
+        self.messages += u64::from(messages);
+        self.bytes += bytes;
+    }
+}
+
 impl<'a> Turn<'a> {
     pub(super) fn new(
         now: Now,
@@ -57,7 +67,6 @@ impl<'a> Turn<'a> {
     /// Adds a message to the open publish.
     #[inline]
     fn push(&mut self, body: &[u8], due: Option<Timestamp>) {
-        self.count(body.len());
         if body.len() > BLOCK_BYTES_MAX {
             // Packing it would copy it twice.
             self.builder.push_owned(Bytes::copy_from_slice(body), due);
@@ -68,16 +77,7 @@ impl<'a> Turn<'a> {
 
     /// Adds a message that is alone in its buffer to the open publish.
     pub(super) fn push_owned(&mut self, body: Bytes, due: Option<Timestamp>) {
-        self.count(body.len());
         self.builder.push_owned(body, due);
-    }
-
-    #[inline]
-    fn count(&mut self, bytes: usize) {
-        if let Some(open) = &mut self.open {
-            open.messages += 1;
-            open.bytes += bytes;
-        }
     }
 }
 
@@ -93,7 +93,7 @@ impl Session {
             return None;
         }
         let body = rest.get(..size)?;
-        open.commands += 1;
+        open.add(1, size);
         turn.push(body, None);
         Some(Step::Taken(bytes.len() - rest.len() + size))
     }
@@ -123,7 +123,7 @@ impl Session {
         if !self.check_permission(turn, verb, &topic, None)? {
             return Ok(Step::Stalled);
         }
-        self.open_publish(turn, topic, verb);
+        self.open_publish(turn, topic, verb).add(1, body.len());
         let end = command.body_start() + body.len();
         if command.stored && body.len() >= LARGE_BODY_BYTES {
             return Ok(Step::TakenLarge { body: command.body_start()..end, due });
@@ -155,10 +155,13 @@ impl Session {
                 let lack = Lack::PublishMany { body: start };
                 return Ok(Step::More(Want { lack, need: start + need, whole: start + declared }));
             }
-            Scanned::Whole => self.partial.scan = Default::default(),
+            Scanned::Whole => {}
         }
-        self.open_publish(turn, topic, verb);
-        for message in mpub_messages(&command.after_body_size()[..declared]) {
+        let body = &command.after_body_size()[..declared];
+        let messages = self.partial.scan.messages();
+        self.partial.scan = MpubScan::default();
+        self.open_publish(turn, topic, verb).add(messages, declared);
+        for message in mpub_messages(body) {
             turn.push(message, None);
         }
         Ok(Step::Taken(start + declared))
@@ -199,15 +202,12 @@ impl Session {
         }
     }
 
-    /// Makes the publish to `topic` the open one and adds a command to it.
-    fn open_publish(&mut self, turn: &mut Turn<'_>, topic: TopicName, verb: Verb) {
-        match &mut turn.open {
-            Some(open) if open.topic == topic => open.commands += 1,
-            _ => {
-                self.send_publish(turn);
-                turn.open = Some(Open { topic, verb, commands: 1, messages: 0, bytes: 0 });
-            }
+    /// Makes the publish to `topic` the open one.
+    fn open_publish<'t>(&mut self, turn: &'t mut Turn<'_>, topic: TopicName, verb: Verb) -> &'t mut Open {
+        if turn.open.as_ref().is_none_or(|open| open.topic != topic) {
+            self.send_publish(turn);
         }
+        turn.open.get_or_insert(Open { topic, verb, commands: 0, messages: 0, bytes: 0 })
     }
 
     /// Sends the open publish, if there is one.

@@ -86,6 +86,11 @@ impl MpubScan {
         if self.offset as usize == declared { Ok(Scanned::Whole) } else { Err(mismatch()) }
     }
 
+    /// How many messages were judged good.
+    pub fn messages(&self) -> u32 {
+        self.seen
+    }
+
     #[inline]
     fn check_size(&self, size: i32, max_msg_size: usize) -> Result<usize, CommandError> {
         match usize::try_from(size) {
@@ -114,7 +119,7 @@ impl MpubScan {
     }
 }
 
-/// The messages of a body found [`Scanned::Whole`], and how many there are.
+/// The messages of a body found [`Scanned::Whole`].
 pub fn mpub_messages(body: &[u8]) -> impl Iterator<Item = &[u8]> {
     let mut rest = body.get(SIZE_BYTES..).unwrap_or_default();
     std::iter::from_fn(move || {
