@@ -1,6 +1,9 @@
 //! What a session costs per command: `cargo bench -p sansq-core --bench session`. Each figure is for a whole read of
 //! pipelined commands; divide by the number of elements, which criterion does in its throughput line.
 
+// Criterion's macro makes a public function without a comment.
+#![allow(missing_docs)]
+
 use std::hint::black_box;
 use std::sync::Arc;
 

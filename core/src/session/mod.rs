@@ -383,7 +383,7 @@ impl Session {
             self.idle_since = now.mono;
         }
         self.uncredited_body_bytes += std::mem::take(&mut self.unflushed_body_bytes);
-        if self.uncredited_body_bytes >= CREDIT_BYTES {
+        if self.uncredited_body_bytes >= CREDIT_BYTES && self.phase != Phase::Closed {
             let bytes = std::mem::take(&mut self.uncredited_body_bytes);
             requests.push(Request::Consumer(ConsumerCommand::Credit { bytes }));
         }
