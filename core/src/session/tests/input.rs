@@ -16,6 +16,7 @@ fn streams() -> Vec<Vec<u8>> {
         publish("t", "two"),
         publish("topic", "three"),
         publish_many("t", &[b"a", b"bc", b"d"]),
+        publish_many("t", &[b"e"]),
         with_body("DPUB t 5", "later"),
         with_body("DPUB t 5\r", "later"),
         with_body("DPUB t 0", "now"),
