@@ -8,7 +8,8 @@
 //!   never more of it than the protocol's limits allow.
 //! - Replies come in the order of the commands, whatever the order of the answers (`Replies`). Heartbeats and
 //!   messages come when they come.
-//! - After a fatal error nothing more is parsed and nothing but the replies before it and its frame is written.
+//! - After a fatal error nothing more is parsed and nothing but the replies before it and its frame is written. A FIN, REQ
+//!   or TOUCH has no reply when it succeeds, so the error does not wait to learn that one before it failed.
 //! - Requests come in the order of the commands. SUB, AUTH and IDENTIFY change what the connection is: they are taken
 //!   when every publish before them is answered, and nothing is taken until they are answered themselves.
 //!
@@ -217,29 +218,9 @@ impl Session {
     ) -> usize {
         let mut turn = Turn::new(now, builder, requests, out);
         let mut at = 0;
-        while self.wants_input() {
-            let step = if self.partial.is_empty() {
-                if at == input.len() {
-                    break;
-                }
-                let step = self.step(&mut turn, &input[at..]);
-                match &step {
-                    Ok(Step::Taken(len)) => at += len,
-                    Ok(Step::More(want)) => {
-                        self.partial.keep(&input[at..], *want);
-                        at = input.len();
-                    }
-                    Ok(Step::TakenLarge { .. } | Step::Stalled) | Err(_) => {}
-                }
-                step
-            } else {
-                let (taken, ready) = self.partial.fill(&input[at..]);
-                at += taken;
-                if !ready {
-                    break;
-                }
-                self.step_stored(&mut turn)
-            };
+        while self.wants_input()
+            && let Some(step) = self.next_step(&mut turn, input, &mut at)
+        {
             match step {
                 Ok(Step::Taken(_) | Step::TakenLarge { .. }) => self.idle_since = now.mono,
                 Ok(Step::More(_)) => {}
@@ -255,6 +236,31 @@ impl Session {
             self.on_end(out);
         }
         at
+    }
+
+    /// Looks at the command that begins at `at`, or at the stored one once enough of it is there, and moves `at` past what
+    /// was taken or stored. `None` if there is nothing to look at.
+    #[inline]
+    fn next_step(&mut self, turn: &mut Turn<'_>, input: &[u8], at: &mut usize) -> Option<Result<Step, CommandError>> {
+        if !self.partial.is_empty() {
+            let (taken, ready) = self.partial.fill(&input[*at..]);
+            *at += taken;
+            return ready.then(|| self.step_stored(turn));
+        }
+        let rest = &input[*at..];
+        if rest.is_empty() {
+            return None;
+        }
+        let step = self.step(turn, rest);
+        match &step {
+            Ok(Step::Taken(len)) => *at += len,
+            Ok(Step::More(want)) => {
+                self.partial.keep(rest, *want);
+                *at = input.len();
+            }
+            Ok(Step::TakenLarge { .. } | Step::Stalled) | Err(_) => {}
+        }
+        Some(step)
     }
 
     /// The stream has ended, and every byte of it was consumed. What was taken is still answered.
