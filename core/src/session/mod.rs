@@ -172,7 +172,7 @@ impl Session {
         self.client.as_deref()
     }
 
-    /// Whether [`state`](Self::state) or [`info`](Self::info) changed since the last call.
+    /// Whether [`state`](Self::state), [`info`](Self::info) or [`grant`](Self::grant) changed since the last call.
     pub fn take_changed(&mut self) -> bool {
         std::mem::take(&mut self.changed)
     }
@@ -344,6 +344,7 @@ impl Session {
             auth.expires = now.mono + grant.ttl;
             auth.grant = Some(grant);
         }
+        self.changed = true;
         self.phase = Phase::Open;
     }
 
@@ -364,6 +365,7 @@ impl Session {
         if let Some(client) = &mut self.client {
             client.on_upgraded(upgrade);
         }
+        self.changed = true;
         self.resume(now);
         self.start_upgrade(now, requests);
     }
