@@ -1,0 +1,160 @@
+// nsqjs readers and writers that end with their test.
+
+import assert from 'node:assert/strict'
+import { fork } from 'node:child_process'
+import { once } from 'node:events'
+import { it } from 'node:test'
+import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
+import nsq from 'nsqjs'
+
+import { DEADLINE, LATE, Nsqd, SLACK, until } from './nsqd.js'
+
+export const TOPIC = 'my_test_topic'
+export const MSG_TIMEOUT = 1000 // the shortest that nsqd grants
+
+const STUCK_CONSUMER = fileURLToPath(new URL('./stuck-consumer.js', import.meta.url))
+
+/** The handler that is content with every message. */
+export const finish = (message) => message.finish()
+/** The handler that forgets its messages. */
+export const neverAnswer = () => {}
+
+/** A reader that writes down each message before the handler gets it. */
+export class Consumer {
+  deliveries = []
+  #reader
+
+  constructor(address, channel, handler = finish, options = {}) {
+    this.#reader = new nsq.Reader(TOPIC, channel, {
+      nsqdTCPAddresses: [address],
+      maxInFlight: 5,
+      messageTimeout: MSG_TIMEOUT,
+      maxBackoffDuration: 8, // a step is about 0.2 s
+      lookupdPollInterval: 1, // also the reconnect interval
+      ...options,
+    })
+    this.#reader.on('error', () => {}) // a lost connection; the reader connects again
+    this.#reader.on('message', (message) => {
+      const { attempts } = message
+      this.deliveries.push({ body: message.body.toString(), attempts, at: Date.now() })
+      handler(message)
+    })
+    this.#reader.connect()
+  }
+
+  /** The deliveries once there are at least `count`. */
+  async deliveriesOf(count) {
+    const missing = () => `${this.deliveries.length} of ${count} deliveries`
+    await until(() => this.deliveries.length >= count, missing)
+    return this.deliveries
+  }
+
+  close() {
+    this.#reader.close()
+  }
+}
+
+/** A writer whose calls return when nsqd has answered OK. */
+export class Producer {
+  #writer
+  #lost = null
+
+  static async connect(address) {
+    const [host, port] = address.split(':')
+    const producer = new Producer()
+    producer.#writer = new nsq.Writer(host, Number(port))
+    producer.#writer.on('error', (error) => (producer.#lost = error))
+    producer.#writer.connect()
+    await until(() => producer.#writer.ready, () => `the writer is not connected: ${producer.#lost}`)
+    return producer
+  }
+
+  /** Sends each body with a PUB of its own. */
+  async publish(...bodies) {
+    for (const body of bodies) await this.publishTo(TOPIC, body)
+  }
+
+  /** Sends one body with PUB, several with one MPUB. */
+  publishTo(topic, bodies) {
+    return promisify(this.#writer.publish.bind(this.#writer))(topic, bodies)
+  }
+
+  deferredPublish(delay, body) {
+    return promisify(this.#writer.deferPublish.bind(this.#writer))(TOPIC, [body], delay)
+  }
+
+  close() {
+    this.#writer.close()
+  }
+}
+
+/** A reader in a process of its own, which tells of its first message and never answers it. */
+export class StuckConsumer {
+  #process
+
+  constructor(address) {
+    this.#process = fork(STUCK_CONSUMER, [address])
+  }
+
+  async firstMessage() {
+    const [line] = await once(this.#process, 'message', { signal: AbortSignal.timeout(DEADLINE) })
+    return line
+  }
+
+  close() {
+    this.#process.kill('SIGKILL')
+  }
+}
+
+/** A test with an nsqd and clients of its own. */
+export function scenario(name, body) {
+  it(name, async (t) => {
+    const nsqd = await Nsqd.start(t)
+    try {
+      await body(nsqd, new Clients(t, nsqd))
+    } catch (error) {
+      t.diagnostic(`nsqd wrote:\n${nsqd.log.join('\n')}`)
+      throw error
+    }
+  })
+}
+
+/** Opens the clients of test `t` and closes them with it. */
+class Clients {
+  #t
+  #nsqd
+
+  constructor(t, nsqd) {
+    this.#t = t
+    this.#nsqd = nsqd
+  }
+
+  consume(channel, handler, options) {
+    return this.#keep(new Consumer(this.#nsqd.tcp, channel, handler, options))
+  }
+
+  async produce() {
+    return this.#keep(await Producer.connect(this.#nsqd.tcp))
+  }
+
+  stuckConsumer() {
+    return this.#keep(new StuckConsumer(this.#nsqd.tcp))
+  }
+
+  #keep(client) {
+    this.#t.after(() => client.close())
+    return client
+  }
+}
+
+/** The bodies of deliveries in order, because messages come in no promised order. */
+export function bodies(...deliveries) {
+  return deliveries.flat().map((d) => d.body).sort()
+}
+
+/** A message came no earlier than due and not much later. */
+export function assertArrival(delivery, due) {
+  const off = delivery.at - due
+  assert.ok(off >= -SLACK && off <= LATE, `${delivery.body} came ${off} ms off its due time`)
+}
