@@ -81,15 +81,17 @@ fn serve(socket: Accepted, remote_address: String, node: &Arc<Node>, workers: &W
     let session = Session::new(now, node.config.clone(), Features::default());
     let node = node.clone();
     workers.spawn(async move {
-        // A socket is registered with the poller of the thread it is served on.
+        // A socket is registered with the poller of the thread it is served on. The connection is a task by itself: inside
+        // of this one it would be stored twice.
+        let refuse = |error| refuse(&node, &client, &error);
         match socket {
             Accepted::Tcp(socket) => match tokio::net::TcpStream::from_std(socket) {
-                Ok(socket) => Connection::new(socket, session, node, client).await,
-                Err(error) => refuse(&node, &client, &error),
+                Ok(socket) => drop(tokio::spawn(Connection::new(socket, session, node, client))),
+                Err(error) => refuse(error),
             },
             Accepted::Unix(socket) => match tokio::net::UnixStream::from_std(socket) {
-                Ok(socket) => Connection::new(socket, session, node, client).await,
-                Err(error) => refuse(&node, &client, &error),
+                Ok(socket) => drop(tokio::spawn(Connection::new(socket, session, node, client))),
+                Err(error) => refuse(error),
             },
         }
     });
