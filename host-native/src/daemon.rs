@@ -4,7 +4,7 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::sync::{Arc, OnceLock, Weak};
 
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Context, Result, anyhow, bail};
 use sansq_core::config::{Config, PublishAck};
 use sansq_core::storage::StoreOptions;
 use socket2::SockRef;
@@ -17,7 +17,7 @@ use crate::config::{ListenAddress, NsqdOptions, nsqd, version_text};
 use crate::http::{self, Api, Ports};
 use crate::limits;
 use crate::log::LogHandle;
-use crate::node::Node;
+use crate::node::{Node, Unsaved};
 use crate::storage::{DataPathLock, StorageThread};
 use crate::tcp::{self, Listener};
 use crate::workers::Workers;
@@ -101,6 +101,9 @@ impl Daemon {
         })
         .await?;
         persisted.map_err(|error| anyhow!("failed to persist metadata - {error}"))?;
+        if let Some(Unsaved { log, error }) = self.node.unsaved() {
+            bail!("failed to save all messages that were in memory, of {log} and perhaps others - {error}");
+        }
         tracing::info!("NSQ: stopped, everything is on disk");
         Ok(())
     }
