@@ -4,9 +4,10 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::sync::{Arc, OnceLock, Weak};
 
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Context, Result, anyhow, bail};
 use sansq_core::config::{Config, PublishAck};
 use sansq_core::storage::StoreOptions;
+use socket2::SockRef;
 use tokio::net::{TcpListener, UnixListener};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
@@ -14,8 +15,9 @@ use tokio::task::JoinHandle;
 
 use crate::config::{ListenAddress, NsqdOptions, nsqd, version_text};
 use crate::http::{self, Api, Ports};
+use crate::limits;
 use crate::log::LogHandle;
-use crate::node::Node;
+use crate::node::{Node, Unsaved};
 use crate::storage::{DataPathLock, StorageThread};
 use crate::tcp::{self, Listener};
 use crate::workers::Workers;
@@ -49,16 +51,16 @@ impl Daemon {
         tracing::info!("ID: {}", options.id);
         let working_directory = Path::new(".");
         let data_path = if options.data_path.as_os_str().is_empty() { working_directory } else { &options.data_path };
-        let lock = DataPathLock::take(data_path)?;
-        let (node, storage) = start_node(&options, data_path)?;
+        let lock = DataPathLock::take(data_path).map_err(instantiating)?;
+        let (node, storage) = start_node(&options, data_path).map_err(instantiating)?;
         node.load_metadata().map_err(|error| anyhow!("failed to load metadata - {error}"))?;
         node.opened().await;
         node.persist_metadata().await.map_err(|error| anyhow!("failed to persist metadata - {error}"))?;
         tokio::spawn(node.clone().keep_metadata());
 
-        let (tcp_listener, tcp) = listen(&options.tcp_address).await?;
+        let (tcp_listener, tcp) = listen(&options.tcp_address).await.map_err(instantiating)?;
         let http_listener = match &options.http_address {
-            Some(address) => Some(listen(address).await?),
+            Some(address) => Some(listen(address).await.map_err(instantiating)?),
             None => None,
         };
         let (http_listener, http) = http_listener.unzip();
@@ -66,7 +68,7 @@ impl Daemon {
         options.complete(ports.tcp, ports.http);
 
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        let workers = Arc::new(Workers::start(cores).context("cannot start worker threads")?);
+        let workers = Arc::new(Workers::start(cores).context("cannot start worker threads").map_err(instantiating)?);
         tracing::info!("TCP: listening on {}", tcp.address);
         let accepting = tokio::spawn(tcp::accept(tcp_listener, node.clone(), workers.clone()));
         let (stop_serving, mut stopped) = watch::channel(false);
@@ -99,9 +101,17 @@ impl Daemon {
         })
         .await?;
         persisted.map_err(|error| anyhow!("failed to persist metadata - {error}"))?;
+        if let Some(Unsaved { log, error }) = self.node.unsaved() {
+            bail!("failed to save all messages that were in memory, of {log} and perhaps others - {error}");
+        }
         tracing::info!("NSQ: stopped, everything is on disk");
         Ok(())
     }
+}
+
+/// What keeps nsqd from being one, as opposed to what is wrong with its metadata.
+fn instantiating(error: impl Into<anyhow::Error>) -> anyhow::Error {
+    anyhow!("failed to instantiate nsqd - {:#}", error.into())
 }
 
 fn start_node(options: &NsqdOptions, data_path: &Path) -> Result<(Arc<Node>, StorageThread)> {
@@ -137,11 +147,13 @@ async fn listen(address: &ListenAddress) -> Result<(Listener, Bound)> {
         ListenAddress::Tcp { host, port } => {
             let host = if host.is_empty() { "0.0.0.0" } else { host };
             let listener = TcpListener::bind((host, *port)).await.map_err(failed)?;
+            SockRef::from(&listener).listen(tcp::BACKLOG).map_err(failed)?;
             let local = listener.local_addr()?;
             Ok((Listener::Tcp(listener), Bound { address: local.to_string(), port: Some(local.port()) }))
         }
         ListenAddress::Unix(path) => {
             let listener = UnixListener::bind(path).map_err(failed)?;
+            SockRef::from(&listener).listen(tcp::BACKLOG).map_err(failed)?;
             Ok((Listener::Unix(listener), Bound { address: path.display().to_string(), port: None }))
         }
     }
@@ -183,12 +195,13 @@ pub fn main() -> ExitCode {
         Ok(started) => started,
         Err(code) => return code,
     };
+    limits::raise_open_files();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let ended = runtime.map_err(anyhow::Error::from).and_then(|runtime| runtime.block_on(run(options, log)));
     match ended {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            crate::fatal!("failed to instantiate nsqd - {error:#}");
+            crate::fatal!("{error:#}");
             ExitCode::FAILURE
         }
     }

@@ -3,6 +3,7 @@
 pub mod config;
 pub mod daemon;
 pub mod http;
+pub mod limits;
 pub mod log;
 pub mod node;
 pub mod storage;

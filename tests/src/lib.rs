@@ -7,13 +7,19 @@
 //! - [`wire`]: the frames of the V2 protocol, and a connection that sends raw bytes.
 //! - [`http`]: one HTTP request as bytes, one response as bytes.
 //! - [`scenario`]: the plain-text scenarios under `conformance/` and the machine that runs them.
+//! - [`client`]: publish, subscribe, drain: what load and fault tests do again and again.
+//! - [`process`]: what a running process costs.
+//! - [`disk`]: disks that get full or read-only.
 //! - [`bytes`]: how bytes are printed in failures.
 //!
 //! Waits are on conditions with a deadline, never on a guess of how long something takes.
 
 pub mod bytes;
+pub mod client;
 pub mod daemon;
+pub mod disk;
 pub mod http;
 pub mod nsqd;
+pub mod process;
 pub mod scenario;
 pub mod wire;

@@ -58,6 +58,20 @@ impl Nsqd {
         command
     }
 
+    /// The same program, started by a shell once it has run `first`, such as `ulimit -n 64`.
+    pub fn after(&self, first: &str) -> Nsqd {
+        let mut words: Vec<OsString> = ["sh", "-c"].map(OsString::from).into();
+        // The shell becomes the daemon, so that the process started is the one to signal and to measure.
+        words.push(format!("{first}; exec \"$0\" \"$@\"").into());
+        words.extend(self.words.iter().cloned());
+        Nsqd { words, face: self.face }
+    }
+
+    /// The same program, started by `command`, to which the daemon's own command is added.
+    pub fn with(&self, command: &str) -> Nsqd {
+        Nsqd { words: [split(command), self.words.clone()].concat(), face: self.face }
+    }
+
     /// The program that `words` start, asked for its version to learn whether it is the reference.
     fn of_words(words: Vec<OsString>) -> Result<Nsqd> {
         ensure!(!words.is_empty(), "the command that starts nsqd is empty");

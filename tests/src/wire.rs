@@ -117,6 +117,11 @@ impl Connection {
         self.send(&[line.as_bytes(), &length.to_be_bytes(), body].concat());
     }
 
+    /// The socket, for what is done to sockets and not said in frames.
+    pub fn stream(&mut self) -> &mut TcpStream {
+        &mut self.stream
+    }
+
     /// Tells the server that nothing more will be sent; what it sends can still be read.
     pub fn finish_sending(&mut self) {
         let _ = self.stream.shutdown(Shutdown::Write);

@@ -119,30 +119,24 @@ impl DiskQueue {
         };
         let mut depth = None;
         match queue.read_metadata(files)? {
-            Some((stored, read, write)) => {
+            Some((stored, read, write)) if read <= write => {
                 (queue.released, queue.write) = (read, write);
                 depth = u64::try_from(stored).ok();
             }
-            None => {
+            unusable => {
+                if let Some((_, read, write)) = unusable {
+                    queue.tell(format!(
+                        "metadata says read at {},{} but written up to {},{}; reading all there is",
+                        read.file, read.offset, write.file, write.offset
+                    ));
+                }
                 if let Some(&first) = found.first() {
                     (queue.released, queue.write) = (Position::start_of(first), Position::start_of(first));
                     depth = Some(0);
                 }
             }
         }
-        if queue.released > queue.write {
-            queue.tell(format!(
-                "metadata says read at {},{} but written up to {},{}; reading from there",
-                queue.released.file, queue.released.offset, queue.write.file, queue.write.offset
-            ));
-            queue.released = queue.write;
-            depth = Some(0);
-        }
-        // Files that were done with may be gone before the metadata says so.
-        while queue.released.file < queue.write.file
-            && files.size(&queue.data_name(queue.released.file)) == Err(FileError::NotFound)
-        {
-            queue.released = Position::start_of(queue.released.file + 1);
+        if queue.keep_to(found) {
             depth = None;
         }
         queue.cursor = queue.released;
@@ -154,8 +148,29 @@ impl DiskQueue {
         };
         if queue.cursor == queue.write {
             queue.unread = 0;
+        } else if queue.unread == 0 {
+            // Nobody asks for what cannot be read.
+            queue.read(0, &mut BatchBuilder::default(), &mut Vec::new(), files)?;
         }
         Ok(queue)
+    }
+
+    /// Keeps the positions to files that are there; whether they had to be moved. Files that were done with may be gone
+    /// before the metadata says so, and metadata may say anything.
+    fn keep_to(&mut self, found: &BTreeSet<u64>) -> bool {
+        let positions = (self.released, self.write);
+        let first = found.range(self.released.file..).next().copied().unwrap_or(self.write.file);
+        if self.released.file < first.min(self.write.file) {
+            self.released = Position::start_of(first.min(self.write.file));
+        }
+        if let Some(after) = found.range(self.released.file..self.write.file).next_back().map(|last| last + 1)
+            && after < self.write.file
+            && !found.contains(&self.write.file)
+        {
+            self.tell(format!("{} is missing, and files before it", self.data_name(self.write.file)));
+            self.write = Position::start_of(after);
+        }
+        (self.released, self.write) != positions
     }
 
     /// Looks for records behind the known end: written, and then there was no time to write the metadata.
@@ -250,6 +265,11 @@ impl DiskQueue {
 
     pub(super) fn unread(&self) -> u64 {
         self.unread
+    }
+
+    /// Numbers of its data files, as far as there are any.
+    pub(super) fn file_numbers(&self) -> BTreeSet<u64> {
+        (self.released.file..=self.write.file).collect()
     }
 
     /// Adds all messages of `runs` or, on failure, none.
@@ -389,7 +409,15 @@ impl DiskQueue {
             match self.decode(&buffer[..len], room, builder) {
                 Ok(0) if len < buffer.len() => return Err(StorageError::Io { message: format!("{name}: short read") }),
                 Ok(0) => wanted = wanted.max(next_len(&buffer[..len])),
-                Ok(_) => break,
+                Ok(_) => {
+                    if self.unread == 0 {
+                        self.unread = self.count(self.cursor, files)?;
+                    }
+                    // If only what cannot be read is left, it is stepped over now: nobody asks for it.
+                    if self.unread > 0 {
+                        break;
+                    }
+                }
                 Err(()) => {
                     let at = self.cursor.offset;
                     self.tell(format!(
@@ -405,8 +433,6 @@ impl DiskQueue {
             if missing > 0 {
                 self.tell(format!("{missing} messages that should be there are not"));
             }
-        } else if self.unread == 0 {
-            self.unread = self.count(self.cursor, files)?;
         }
         let runs = builder.finish().into_iter().map(|batch| Run::whole(batch.into())).collect();
         Ok(StorageReply::Records { runs, unread: self.unread })

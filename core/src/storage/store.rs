@@ -59,7 +59,7 @@ pub struct Store<F> {
     files: F,
     options: StoreOptions,
     logs: BTreeMap<LogId, DiskQueue>,
-    /// Data files found at the start, of logs not opened yet.
+    /// Data files of logs that are not open.
     found: BTreeMap<String, BTreeSet<u64>>,
     /// Logs whose last append failed, if no other has succeeded since.
     failing: BTreeMap<LogId, StorageError>,
@@ -129,6 +129,7 @@ impl<F: Files> Store<F> {
         if let StorageEffect::Close = effect {
             let Some(mut queue) = self.logs.remove(log) else { return Ok(StorageReply::Done) };
             self.dirty.remove(log);
+            self.found.insert(log.to_string(), queue.file_numbers());
             return queue.sync().run(&mut self.files).map(|()| StorageReply::Done);
         }
         self.opened(log)?;

@@ -12,13 +12,12 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::{GracefulShutdown, Watcher};
-use socket2::{SockRef, TcpKeepalive};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, UnixStream};
 
 use super::Api;
 use super::linger::Lingering;
-use crate::tcp::Listener;
+use crate::tcp::{self, Listener};
 use crate::workers::Workers;
 
 /// How long a connection may take to send the head of its next request. Longer than clients keep an idle connection for
@@ -26,8 +25,6 @@ use crate::workers::Workers;
 const HEAD_TIME_MAX: Duration = Duration::from_secs(120);
 /// Bytes of a request's head at most.
 const HEAD_BYTES_MAX: usize = 64 * 1024;
-/// After this much silence a peer is asked whether it is there.
-const KEEPALIVE: Duration = Duration::from_secs(15);
 /// How long to wait for a descriptor to come free when there is none.
 const ACCEPT_RETRY: Duration = Duration::from_millis(100);
 /// What requests under way are given to end at shutdown.
@@ -115,7 +112,7 @@ async fn accept_one(listener: &Listener, connections: &Connections) -> std::io::
     match listener {
         Listener::Tcp(listener) => {
             let (stream, from) = listener.accept().await?;
-            prepare(&stream);
+            tcp::prepare(&stream);
             let stream = stream.into_std()?;
             let peer = Peer { address: from.to_string(), secure: false };
             connections.serve(peer, async { TcpStream::from_std(stream) });
@@ -127,12 +124,6 @@ async fn accept_one(listener: &Listener, connections: &Connections) -> std::io::
         }
     }
     Ok(())
-}
-
-/// Neither is needed for the connection to work, so failures are let go.
-fn prepare(stream: &TcpStream) {
-    _ = stream.set_nodelay(true);
-    _ = SockRef::from(stream).set_tcp_keepalive(&TcpKeepalive::new().with_time(KEEPALIVE).with_interval(KEEPALIVE));
 }
 
 fn local_address(listener: &Listener) -> String {

@@ -1,6 +1,7 @@
 //! Keeping `nsqd.dat` true: written soon after a topic or channel comes or goes, at once on pause, and on exit.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use sansq_core::metadata::{Metadata, RememberedTopic};
 use sansq_core::storage::StorageError;
@@ -8,6 +9,9 @@ use sansq_core::topic::Topic;
 use tokio::sync::Notify;
 
 use super::{Node, TopicCell};
+
+/// How long after a failure to write the file again.
+const RETRY: Duration = Duration::from_secs(1);
 
 /// Whether the file is behind.
 #[derive(Debug, Default)]
@@ -70,12 +74,23 @@ impl Node {
         }
     }
 
-    /// Writes the file whenever it is behind, for ever.
+    /// Writes the file whenever it is behind, for ever. While it cannot be written, tries again.
     pub async fn keep_metadata(self: Arc<Self>) {
+        let mut failing = false;
         loop {
-            self.dirty.0.notified().await;
-            if let Err(error) = self.persist_metadata().await {
-                tracing::error!("failed to persist metadata - {error}");
+            if failing {
+                tokio::time::sleep(RETRY).await;
+            } else {
+                self.dirty.0.notified().await;
+            }
+            match self.persist_metadata().await {
+                Ok(()) => failing = false,
+                Err(error) => {
+                    // Said once, not every second.
+                    if !std::mem::replace(&mut failing, true) {
+                        tracing::error!("failed to persist metadata - {error}");
+                    }
+                }
             }
         }
     }

@@ -18,9 +18,9 @@ use std::time::Duration;
 use parking_lot::{Mutex, RwLock};
 use sansq_core::config::Config;
 use sansq_core::message::Batch;
-use sansq_core::name::{ChannelName, TopicName};
+use sansq_core::name::{ChannelName, LogId, TopicName};
 use sansq_core::protocol::{Answer, PublishError, RequestId};
-use sansq_core::storage::StorageCompletion;
+use sansq_core::storage::{StorageCompletion, StorageError};
 use sansq_core::topic::{Event, Topic, TopicStats};
 use tokio::sync::Notify;
 
@@ -53,7 +53,18 @@ pub struct Node {
     dirty: metadata::Dirty,
     persisting: Mutex<()>,
     exiting: AtomicBool,
+    /// The first failure of the storage since it began.
+    unsaved: Mutex<Option<Unsaved>>,
     settled: Notify,
+}
+
+/// What keeps an exiting node from having everything on disk.
+#[derive(Clone, Debug)]
+pub struct Unsaved {
+    /// The queue concerned, the first one if there are several.
+    pub log: LogId,
+    /// What the disk says.
+    pub error: StorageError,
 }
 
 impl Node {
@@ -73,6 +84,7 @@ impl Node {
             dirty: metadata::Dirty::default(),
             persisting: Mutex::new(()),
             exiting: AtomicBool::new(false),
+            unsaved: Mutex::default(),
             settled: Notify::new(),
         })
     }
@@ -154,6 +166,9 @@ impl Node {
                 }
                 Event::StorageFailed { log, action, error } => {
                     tracing::error!("DISKQUEUE({log}): failed to {action} - {error}");
+                    if self.is_exiting() {
+                        self.unsaved.lock().get_or_insert(Unsaved { log, error });
+                    }
                 }
             }
         }
@@ -252,6 +267,11 @@ impl Node {
             self.step(&cell, |topic, _| topic.handle_exit());
         }
         self.poll_until(|topic| !topic.is_settling()).await;
+    }
+
+    /// Why not everything is on disk, once the storage has stopped; `None` if it is.
+    pub fn unsaved(&self) -> Option<Unsaved> {
+        self.unsaved.lock().clone()
     }
 
     /// Whether [`exit`](Self::exit) has begun.

@@ -5,6 +5,8 @@
 
 mod lock;
 mod os_files;
+#[cfg(test)]
+mod tests;
 
 use std::collections::VecDeque;
 use std::path::Path;
@@ -27,9 +29,13 @@ const BATCH_MAX: usize = 1024;
 const METADATA_NAME: &str = "nsqd.dat";
 
 enum Job {
+    Work(Work),
+    Synced(SyncJob, Result<(), StorageError>),
+}
+
+enum Work {
     Operation(StorageOp),
     Call(Box<dyn FnOnce(&mut Store<OsFiles>) + Send>),
-    Synced(SyncJob, Result<(), StorageError>),
     Stop,
 }
 
@@ -78,7 +84,7 @@ impl StorageThread {
 
 impl Drop for StorageThread {
     fn drop(&mut self) {
-        _ = self.handle.jobs.send(Job::Stop);
+        _ = self.handle.jobs.send(Job::Work(Work::Stop));
         if let Some(thread) = self.thread.take() {
             _ = thread.join();
         }
@@ -88,7 +94,7 @@ impl Drop for StorageThread {
 impl StorageHandle {
     /// Submits an operation; never blocks. After the thread has stopped nothing comes of it.
     pub fn submit(&self, op: StorageOp) {
-        _ = self.jobs.send(Job::Operation(op));
+        _ = self.jobs.send(Job::Work(Work::Operation(op)));
     }
 
     /// The content of `nsqd.dat`; `None` if there is none. Blocks.
@@ -112,7 +118,7 @@ impl StorageHandle {
         act: impl FnOnce(&mut Store<OsFiles>) -> Result<T, StorageError> + Send + 'static,
     ) -> Result<T, StorageError> {
         let (reply, answer) = mpsc::sync_channel(1);
-        _ = self.jobs.send(Job::Call(Box::new(move |store| _ = reply.send(act(store)))));
+        _ = self.jobs.send(Job::Work(Work::Call(Box::new(move |store| _ = reply.send(act(store))))));
         answer.recv().unwrap_or_else(|_| Err(StorageError::Io { message: "the storage has stopped".to_owned() }))
     }
 }
@@ -142,7 +148,7 @@ struct Worker<C> {
     start: StdInstant,
     stopping: bool,
     /// What came while waiting for a sync.
-    postponed: VecDeque<Job>,
+    postponed: VecDeque<Work>,
 }
 
 impl<C: FnMut(Vec<StorageCompletion>)> Worker<C> {
@@ -150,14 +156,14 @@ impl<C: FnMut(Vec<StorageCompletion>)> Worker<C> {
         let mut jobs = Vec::new();
         while !self.stopping {
             match self.wait() {
-                Ok(job) => jobs.push(job),
+                Ok(job) => self.accept(job, &mut jobs),
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => break,
             }
             while jobs.len() < BATCH_MAX
-                && let Some(job) = self.postponed.pop_front().or_else(|| self.inbox.try_recv().ok())
+                && let Some(job) = self.postponed.pop_front().map(Job::Work).or_else(|| self.inbox.try_recv().ok())
             {
-                jobs.push(job);
+                self.accept(job, &mut jobs);
             }
             self.carry_out(&mut jobs);
             for job in self.store.take_syncs(self.now()) {
@@ -169,9 +175,17 @@ impl<C: FnMut(Vec<StorageCompletion>)> Worker<C> {
         }
     }
 
+    /// The end of a sync is seen to at once: a job before it may wait for it.
+    fn accept(&mut self, job: Job, jobs: &mut Vec<Work>) {
+        match job {
+            Job::Work(work) => jobs.push(work),
+            Job::Synced(job, result) => self.on_synced(job, result),
+        }
+    }
+
     fn wait(&mut self) -> Result<Job, RecvTimeoutError> {
-        if let Some(job) = self.postponed.pop_front() {
-            return Ok(job);
+        if let Some(work) = self.postponed.pop_front() {
+            return Ok(Job::Work(work));
         }
         match self.store.next_sync() {
             None => self.inbox.recv().map_err(|_| RecvTimeoutError::Disconnected),
@@ -179,12 +193,12 @@ impl<C: FnMut(Vec<StorageCompletion>)> Worker<C> {
         }
     }
 
-    fn carry_out(&mut self, jobs: &mut Vec<Job>) {
+    fn carry_out(&mut self, jobs: &mut Vec<Work>) {
         let mut done = Vec::with_capacity(jobs.len());
         let mut unsynced: Vec<(LogId, OpId)> = Vec::new();
         for job in jobs.drain(..) {
             match job {
-                Job::Operation(StorageOp { op, log, effect }) => {
+                Work::Operation(StorageOp { op, log, effect }) => {
                     self.wait_for_sync(&log, &effect);
                     let result = self.store.execute(self.now(), &log, &effect);
                     let sync = matches!(effect, StorageEffect::Append { durability: Durability::Synced, .. });
@@ -198,9 +212,8 @@ impl<C: FnMut(Vec<StorageCompletion>)> Worker<C> {
                         done.push(StorageCompletion { op, log, result });
                     }
                 }
-                Job::Call(act) => act(&mut self.store),
-                Job::Synced(job, result) => self.on_synced(job, result),
-                Job::Stop => self.stopping = true,
+                Work::Call(act) => act(&mut self.store),
+                Work::Stop => self.stopping = true,
             }
         }
         if !done.is_empty() && !unsynced.is_empty() {
@@ -234,7 +247,7 @@ impl<C: FnMut(Vec<StorageCompletion>)> Worker<C> {
         while waits && self.store.is_syncing(log) {
             match self.inbox.recv() {
                 Ok(Job::Synced(job, result)) => self.on_synced(job, result),
-                Ok(job) => self.postponed.push_back(job),
+                Ok(Job::Work(work)) => self.postponed.push_back(work),
                 Err(_) => return,
             }
         }

@@ -1,5 +1,6 @@
 //! The queue files on a real disk, under one directory. Keeps some files open; all are closed and opened again as needed,
-//! so a node with ten thousand queues does not hold as many descriptors.
+//! so a node with ten thousand queues does not hold as many descriptors. Works with a single one, which it holds back for
+//! the time when clients have taken all others.
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::fs::{self, File, OpenOptions};
@@ -7,6 +8,7 @@ use std::io::{self, ErrorKind};
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
+use rustix::io::Errno;
 use sansq_core::storage::{FileError, Files};
 
 /// Files kept open.
@@ -23,6 +25,8 @@ pub struct OsFiles {
     order: VecDeque<String>,
     /// Files whose name may not be on the device yet.
     created: HashSet<String>,
+    /// The directory, to sync names; given up for a file when there is no other descriptor.
+    spare: Option<File>,
 }
 
 fn classify(error: &io::Error) -> FileError {
@@ -33,16 +37,28 @@ fn classify(error: &io::Error) -> FileError {
     }
 }
 
+/// Whether it is for want of descriptors.
+fn none_left(error: &io::Error) -> bool {
+    matches!(Errno::from_io_error(error), Some(Errno::MFILE | Errno::NFILE))
+}
+
 impl OsFiles {
     /// Files in `directory`, which exists.
     pub fn new(directory: &Path) -> Self {
-        Self { directory: directory.to_owned(), open: HashMap::new(), order: VecDeque::new(), created: HashSet::new() }
+        Self {
+            directory: directory.to_owned(),
+            open: HashMap::new(),
+            order: VecDeque::new(),
+            created: HashSet::new(),
+            spare: File::open(directory).ok(),
+        }
     }
 
     /// Closes all files.
     pub fn close(&mut self) {
         self.open.clear();
         self.order.clear();
+        self.hold_spare();
     }
 
     fn with<T>(&mut self, name: &str, create: bool, act: impl FnOnce(&File) -> io::Result<T>) -> Result<T, FileError> {
@@ -58,10 +74,10 @@ impl OsFiles {
         let path = self.directory.join(name);
         let mut options = OpenOptions::new();
         options.read(true).write(true).mode(MODE);
-        match options.open(&path) {
+        match self.open_at(&path, &options) {
             Ok(file) => Ok(file),
             Err(error) if error.kind() == ErrorKind::NotFound && create => {
-                let file = options.create(true).open(&path).map_err(|error| classify(&error))?;
+                let file = self.open_at(&path, options.create(true)).map_err(|error| classify(&error))?;
                 self.created.insert(name.to_owned());
                 Ok(file)
             }
@@ -69,17 +85,29 @@ impl OsFiles {
             Err(error)
                 if matches!(error.kind(), ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem) && !create =>
             {
-                File::open(&path).map_err(|error| classify(&error))
+                self.open_at(&path, OpenOptions::new().read(true)).map_err(|error| classify(&error))
             }
             Err(error) => Err(classify(&error)),
         }
     }
 
+    /// Opens `path`; while there are no descriptors, closes what is open for it, and the spare one last.
+    fn open_at(&mut self, path: &Path, options: &OpenOptions) -> io::Result<File> {
+        loop {
+            match options.open(path) {
+                Err(error) if none_left(&error) && (self.close_oldest() || self.spare.take().is_some()) => {}
+                result => return result,
+            }
+        }
+    }
+
+    fn close_oldest(&mut self) -> bool {
+        self.order.pop_front().is_some_and(|oldest| self.open.remove(&oldest).is_some())
+    }
+
     fn keep(&mut self, name: &str, file: File) {
-        if self.open.len() >= OPEN_MAX
-            && let Some(oldest) = self.order.pop_front()
-        {
-            self.open.remove(&oldest);
+        if self.open.len() >= OPEN_MAX {
+            self.close_oldest();
         }
         self.order.push_back(name.to_owned());
         self.open.insert(name.to_owned(), file);
@@ -89,6 +117,13 @@ impl OsFiles {
         self.created.remove(name);
         if self.open.remove(name).is_some() {
             self.order.retain(|other| other != name);
+        }
+        self.hold_spare();
+    }
+
+    fn hold_spare(&mut self) {
+        if self.spare.is_none() {
+            self.spare = File::open(&self.directory).ok();
         }
     }
 }
@@ -124,8 +159,12 @@ impl Files for OsFiles {
     fn sync(&mut self, name: &str) -> Result<(), FileError> {
         self.with(name, false, File::sync_data)?;
         if self.created.remove(name) {
-            let directory = File::open(&self.directory).and_then(|directory| directory.sync_all());
-            directory.map_err(|error| classify(&error))?;
+            let directory = match self.spare.take() {
+                Some(directory) => Ok(directory),
+                None => self.open_at(&self.directory.clone(), OpenOptions::new().read(true)),
+            };
+            let synced = directory.and_then(|directory| directory.sync_all().map(|()| directory));
+            self.spare = Some(synced.map_err(|error| classify(&error))?);
         }
         Ok(())
     }

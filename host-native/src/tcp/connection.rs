@@ -107,7 +107,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 round.busy |= self.take_mail(now, scratch);
             }
         }
+        let open = !self.session.is_closed();
         round.busy |= self.check_time(cx, now, scratch);
+        if open && self.session.is_closed() && !self.unwritten.is_empty() {
+            // The write deadline: what the client has not taken it does not get.
+            return Poll::Ready(Round { over: true, ..round });
+        }
         self.closing |= self.session.is_closed();
         if self.session.take_changed() {
             let mut profile = self.client.profile.lock();
@@ -125,6 +130,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 let told = !self.client.mailbox.watch(cx.waker()) && self.client.mailbox.is_closing();
                 if told || self.closing && self.linger_is_over(cx, now) {
                     return Poll::Ready(Round { over: true, ..round });
+                }
+                // Not reading has a deadline too, set only now.
+                if let Some((at, _)) = self.session.poll_timeout() {
+                    self.sleep_until(cx, at);
                 }
                 Poll::Pending
             }

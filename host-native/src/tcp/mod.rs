@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 use sansq_core::session::{Features, Session, State};
-use tokio::net::{TcpListener, UnixListener};
+use socket2::{SockRef, TcpKeepalive};
+use tokio::net::{TcpListener, TcpStream, UnixListener};
 
 use crate::node::{Client, Node, Profile};
 use crate::workers::Workers;
@@ -30,6 +31,20 @@ enum Accepted {
 
 /// How long to wait for a descriptor to come free when there is none.
 const ACCEPT_RETRY: Duration = Duration::from_millis(100);
+
+/// Connections the kernel may hold ready until they are accepted; it allows fewer if `somaxconn` says so. All clients of a
+/// daemon that was restarted come at once, and one that finds no place tries again a second later.
+pub const BACKLOG: i32 = 4096;
+
+/// After this much silence a peer is asked whether it is there.
+const KEEPALIVE: Duration = Duration::from_secs(15);
+
+/// Sees to small writes going out at once, and to peers being found out that are gone without having said so: a client may
+/// have no heartbeats. The connection works without either, so failures are let go.
+pub(crate) fn prepare(socket: &TcpStream) {
+    _ = socket.set_nodelay(true);
+    _ = SockRef::from(socket).set_tcp_keepalive(&TcpKeepalive::new().with_time(KEEPALIVE).with_interval(KEEPALIVE));
+}
 
 /// Accepts clients for ever. Out of descriptors, it waits and goes on: those connected are served meanwhile.
 pub async fn accept(listener: Listener, node: Arc<Node>, workers: Arc<Workers>) {
@@ -58,7 +73,7 @@ async fn accept_one(listener: &Listener) -> std::io::Result<(Accepted, String)> 
     match listener {
         Listener::Tcp(listener) => {
             let (socket, remote) = listener.accept().await?;
-            socket.set_nodelay(true)?;
+            prepare(&socket);
             Ok((Accepted::Tcp(socket.into_std()?), remote.to_string()))
         }
         Listener::Unix(listener) => {
@@ -85,7 +100,7 @@ fn serve(socket: Accepted, remote_address: String, node: &Arc<Node>, workers: &W
         // of this one it would be stored twice.
         let refuse = |error| refuse(&node, &client, &error);
         match socket {
-            Accepted::Tcp(socket) => match tokio::net::TcpStream::from_std(socket) {
+            Accepted::Tcp(socket) => match TcpStream::from_std(socket) {
                 Ok(socket) => drop(tokio::spawn(Connection::new(socket, session, node, client))),
                 Err(error) => refuse(error),
             },
