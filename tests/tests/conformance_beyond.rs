@@ -77,6 +77,18 @@ fn metrics_are_prometheus_text() {
     }
 }
 
+#[test]
+fn dropped_messages_are_counted() {
+    let daemon = Daemon::start(&["--mem-queue-size=2"]).unwrap();
+    let response = http::post(daemon.http, "/mpub?topic=t%23ephemeral", b"1\n2\n3\n4\n5").unwrap();
+    assert_eq!(response.status, 200);
+    if daemon.face() == Face::Ours {
+        let text = String::from_utf8(http::get(daemon.http, "/metrics").unwrap().body).unwrap();
+        assert!(text.contains("\nnsq_topic_dropped_total{topic=\"t#ephemeral\"} 3\n"), "{text}");
+        assert!(text.contains("\nnsq_topic_depth{topic=\"t#ephemeral\"} 2\n"), "{text}");
+    }
+}
+
 /// The rules of the format: a family is announced by HELP and TYPE, once, its samples follow, counters end in `_total`,
 /// values are numbers, no sample comes twice.
 fn check_exposition(text: &str) {
