@@ -61,7 +61,7 @@ fn metrics_are_prometheus_text() {
     let text = String::from_utf8(response.body).unwrap();
     check_exposition(&text);
     for family in [
-        "# HELP nsq_up 1 if the disk can be written.\n# TYPE nsq_up gauge\nnsq_up 1\n",
+        "# HELP nsq_healthy 1 if the disk can be written, as /ping says.\n# TYPE nsq_healthy gauge\nnsq_healthy 1\n",
         "# HELP nsq_clients TCP clients, consumers or not.\n# TYPE nsq_clients gauge\nnsq_clients 1\n",
         "# HELP nsq_topics Topics.\n# TYPE nsq_topics gauge\nnsq_topics 1\n",
         "# HELP nsq_topic_messages_total Messages published.\n\
@@ -129,14 +129,16 @@ fn completions_know_every_flag() {
         .filter_map(|line| line.strip_prefix("--")?.split([' ', '[']).next())
         .collect();
     assert!(flags.len() > 50 && flags.contains(&"help") && flags.contains(&"snappy"), "{flags:?}");
-    for (shell, start, dashes) in [("bash", "_nsqd() {\n", "--"), ("zsh", "#compdef nsqd\n", "--"), ("fish", "", "-l ")] {
+    for (shell, start, dashes) in [("bash", "_nsqd() {\n", "--"), ("zsh", "#compdef nsqd\n", "--"), ("fish", "", "-l ")]
+    {
         let output = run(&["--completions", shell]);
         assert_eq!((output.status.code(), output.stderr.as_slice()), (Some(0), &b""[..]), "{shell}");
         let script = String::from_utf8(output.stdout).unwrap();
         assert!(script.starts_with(start), "{shell}: {script}");
         for flag in &flags {
             let word = format!("{dashes}{flag}");
-            let ends = |at: usize| !script[at + word.len()..].starts_with(|c: char| c.is_ascii_alphanumeric() || c == '-');
+            let ends =
+                |at: usize| !script[at + word.len()..].starts_with(|c: char| c.is_ascii_alphanumeric() || c == '-');
             assert!(script.match_indices(&word).any(|(at, _)| ends(at)), "{shell} does not know --{flag}");
         }
     }

@@ -150,14 +150,14 @@ impl<C: FnMut(Vec<StorageCompletion>)> Worker<C> {
         let mut jobs = Vec::new();
         while !self.stopping {
             match self.wait() {
-                Ok(job) => jobs.push(job),
+                Ok(job) => self.gather(job, &mut jobs),
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => break,
             }
             while jobs.len() < BATCH_MAX
                 && let Some(job) = self.postponed.pop_front().or_else(|| self.inbox.try_recv().ok())
             {
-                jobs.push(job);
+                self.gather(job, &mut jobs);
             }
             self.carry_out(&mut jobs);
             for job in self.store.take_syncs(self.now()) {
@@ -176,6 +176,14 @@ impl<C: FnMut(Vec<StorageCompletion>)> Worker<C> {
         match self.store.next_sync() {
             None => self.inbox.recv().map_err(|_| RecvTimeoutError::Disconnected),
             Some(at) => self.inbox.recv_timeout(at.since(self.now())),
+        }
+    }
+
+    /// Adds a job to the batch. That a sync is over is noted at once: an operation before it in the batch may wait for that.
+    fn gather(&mut self, job: Job, jobs: &mut Vec<Job>) {
+        match job {
+            Job::Synced(job, result) => self.on_synced(job, result),
+            job @ (Job::Operation(_) | Job::Call(_) | Job::Stop) => jobs.push(job),
         }
     }
 
