@@ -50,7 +50,7 @@ pub struct Config {
     pub max_channel_consumers: usize,
     /// Highest deflate level granted.
     pub max_deflate_level: i64,
-    /// Time a new connection has to send its magic.
+    /// Time a new connection has to send its magic; zero for any time.
     pub magic_timeout: Duration,
     /// When a publish is answered.
     pub publish_ack: PublishAck,

@@ -74,6 +74,10 @@ impl Metadata {
 
     /// Reads the file's content. Unknown keys are ignored.
     pub fn decode(json: &[u8]) -> Result<Self, serde_json::Error> {
+        // serde would take a list for the values of the fields, in order.
+        if json.trim_ascii_start().starts_with(b"[") {
+            return Err(serde::de::Error::invalid_type(serde::de::Unexpected::Seq, &"an object"));
+        }
         serde_json::from_slice(json)
     }
 
@@ -133,6 +137,8 @@ mod tests {
         let remembered = Metadata::decode(json).unwrap().remembered();
         assert_eq!(remembered.invalid, ["b$", "t:"]);
         assert_eq!(remembered.topics, [topic("t", &[("c", false)])]);
-        assert!(Metadata::decode(b"").is_err());
+        for bad in [&b""[..], b"{", b"[]", b" [[]]", b"{\"topics\":5}"] {
+            assert!(Metadata::decode(bad).is_err(), "{}", bad.escape_ascii());
+        }
     }
 }

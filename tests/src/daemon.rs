@@ -106,9 +106,9 @@ impl Setup {
     }
 }
 
-/// The address at the end of the first line that contains `before`.
+/// The address behind the first `before` in a line, in a text or in JSON.
 fn address(lines: &Lines, before: &str) -> Option<SocketAddr> {
-    lines.seen.iter().find_map(|line| line.split_once(before)?.1.trim().parse().ok())
+    lines.seen.iter().find_map(|line| line.split_once(before)?.1.split(['"', ' ']).next()?.parse().ok())
 }
 
 /// A daemon that listens. Dropping it kills it.

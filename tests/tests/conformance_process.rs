@@ -1,8 +1,9 @@
 //! nsqd as a process: exit statuses, signals, the lock, command line, config file, `nsqd.dat`.
 //!
-//! As with the scenarios, the expectations are the reference's. Two departures concern nothing that a scenario
-//! can say and so are here, through [`Face`]: integers for booleans in the config file, and publishing to a topic
-//! while it is deleted.
+//! As with the scenarios, the expectations are the reference's. The departures among them concern nothing that a scenario
+//! can say and so are here, through [`Face`]: usage errors, integers for booleans and the order of percentiles in the
+//! config file, and publishing to a topic while it is deleted. What the reference does not have at all is in
+//! `conformance_beyond.rs`.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on should stop")]
 
@@ -81,7 +82,28 @@ fn unknown_flag_is_usage_with_status_2() {
     let output = run(&["--no-such-flag"]);
     assert_eq!(output.status.code(), Some(2));
     let text = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(text.contains("no-such-flag") && text.contains("data-path"), "{text}");
+    assert!(text.starts_with("flag provided but not defined: -no-such-flag\n"), "{text}");
+    // The reference goes on with all its flags, ours with where to find them.
+    let face = Nsqd::under_test().unwrap().face;
+    let expected = match face {
+        Face::Reference => "  -data-path string\n",
+        Face::Ours => "Usage of nsqd:\n  nsqd [flags], where nsqd --help explains every flag\n",
+    };
+    assert!(text.contains(expected), "{text}");
+    assert!(face == Face::Reference || text.lines().count() <= 5, "{text}");
+}
+
+#[test]
+fn a_usage_error_explains_the_flag_at_fault() {
+    let output = run(&["--msg-timeout=5"]);
+    let text = String::from_utf8_lossy(&output.stderr).into_owned();
+    let first = text.lines().next().unwrap_or_default();
+    assert!(first.starts_with("invalid value \"5\" for flag -msg-timeout: "), "{text}");
+    let (flag, others) = match Nsqd::under_test().unwrap().face {
+        Face::Reference => ("  -msg-timeout duration\n", true),
+        Face::Ours => ("  --msg-timeout DURATION  (default 1m0s)\n", false),
+    };
+    assert_eq!((text.contains(flag), text.contains("-data-path")), (true, others), "{text}");
 }
 
 #[test]
@@ -257,7 +279,8 @@ fn bad_metadata_is_fatal() {
         fs::write(setup.data().join("nsqd.dat"), content).unwrap();
         let (status, log) = setup.run_to_exit().unwrap();
         assert_eq!(status.code(), Some(1), "{content:?}\n{log}");
-        assert!(log.contains("FATAL: failed to load metadata - "), "{content:?}\n{log}");
+        let fatal = log.lines().find(|line| line.contains(" FATAL: ")).unwrap_or_default();
+        assert!(fatal.contains("failed to load metadata - "), "{content:?}\n{log}");
         assert_eq!(fs::read_to_string(setup.data().join("nsqd.dat")).unwrap(), content, "it is left alone");
     }
 }
@@ -286,7 +309,7 @@ fn config_file_sets_options_and_flags_win() {
         max_msg_timeout = \"20m\"
         max_rdy_count = 9
         statsd_mem_stats = \"false\"
-        e2e_processing_latency_percentiles = [0.5, 0.99]
+        e2e_processing_latency_percentiles = [0.99, 0.5]
         topology_zone = \"z\"
         log_level = \"debug\"
         snappy = false
@@ -300,7 +323,7 @@ fn config_file_sets_options_and_flags_win() {
         ("max_msg_timeout", "1200000000000"),
         ("max_rdy_count", "11"),
         ("statsd_mem_stats", "false"),
-        ("e2e_processing_latency_percentiles", "[0.5,0.99]"),
+        ("e2e_processing_latency_percentiles", "[0.99,0.5]"),
         ("topology_zone", "z"),
         ("log_level", "1"),
         ("snappy", "false"),
@@ -311,16 +334,26 @@ fn config_file_sets_options_and_flags_win() {
     }
 }
 
-// From a flag, percentiles are sorted; from the file, they keep their order.
 #[test]
 fn config_file_lists_may_be_text() {
     let content = "
         nsqlookupd_tcp_addresses = \"127.0.0.1:1,127.0.0.1:2\"
-        e2e_processing_latency_percentiles = \"0.5,1.0\"
+        e2e_processing_latency_percentiles = \"1.0,0.5\"
     ";
     let daemon = with_config(content, &[]).start().unwrap();
     assert_eq!(config(&daemon, "nsqlookupd_tcp_addresses"), r#"["127.0.0.1:1","127.0.0.1:2"]"#);
-    assert_eq!(config(&daemon, "e2e_processing_latency_percentiles"), "[0.5,1]");
+    assert_eq!(config(&daemon, "e2e_processing_latency_percentiles"), "[1,0.5]");
+}
+
+#[test]
+fn config_file_percentiles_are_sorted() {
+    // The reference sorts only those that come from flags.
+    let daemon = with_config("e2e_processing_latency_percentiles = [0.5, 1.0, 0.99]\n", &[]).start().unwrap();
+    let expected = match daemon.face() {
+        Face::Reference => "[0.5,1,0.99]",
+        Face::Ours => "[1,0.99,0.5]",
+    };
+    assert_eq!(config(&daemon, "e2e_processing_latency_percentiles"), expected);
 }
 
 #[test]

@@ -41,7 +41,10 @@ impl Session {
         });
         let heartbeat = self.heartbeat_interval.map(|_| (self.next_heartbeat, TimerKind::Heartbeat));
         let (heartbeat, input) = match self.phase {
-            Phase::Magic => (None, Some((self.idle_since + self.config.magic_timeout, TimerKind::Magic))),
+            Phase::Magic => {
+                let timeout = self.config.magic_timeout;
+                (None, (!timeout.is_zero()).then(|| (self.idle_since + timeout, TimerKind::Magic)))
+            }
             Phase::Open if self.wants_input() && self.blocked_since.is_none() => {
                 let read = self.heartbeat_interval.map(|interval| (self.idle_since + 2 * interval, TimerKind::Read));
                 (heartbeat, read)

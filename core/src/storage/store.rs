@@ -120,6 +120,7 @@ impl<F: Files> Store<F> {
         if let StorageEffect::Delete = effect {
             // Also what a failed opening left.
             _ = self.opened(log);
+            self.failing.remove(log);
             if let Some(mut queue) = self.logs.remove(log) {
                 self.dirty.remove(log);
                 queue.empty(&mut self.files)?;
@@ -230,8 +231,13 @@ impl<F: Files> Store<F> {
     /// Writes and removes a small file, to learn whether the disk takes anything; and looks whether logs that could not be
     /// written can be now.
     pub fn probe(&mut self) -> Result<(), StorageError> {
-        let Self { failing, logs, files, .. } = self;
-        failing.retain(|log, _| logs.get(log).is_none_or(|queue| queue.probe(files).is_err()));
+        for (log, error) in std::mem::take(&mut self.failing) {
+            // A log that could not even be opened is failing, too.
+            let well = self.opened(&log).is_ok();
+            if !well || self.logs.get(&log).is_some_and(|queue| queue.probe(&mut self.files).is_err()) {
+                self.failing.insert(log, error);
+            }
+        }
         if let Some(error) = self.failing.values().next() {
             return Err(error.clone());
         }

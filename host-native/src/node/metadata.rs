@@ -25,7 +25,7 @@ pub enum LoadError {
     Storage(#[from] StorageError),
     /// It is not what nsqd writes.
     #[error(
-        "failed to parse metadata in nsqd.dat - {0}; restore the file, or move it away to start with the topics of the queue files only"
+        "failed to parse metadata in nsqd.dat - {0}; restore the file, or move it away: queue files are taken up again when their topics are created"
     )]
     Parse(#[from] serde_json::Error),
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use anyhow::{Context, Result, anyhow};
@@ -95,6 +95,14 @@ impl Lease {
             },
             Lease::Own(daemon) => daemon.as_ref().context("the daemon is stopped"),
             Lease::Stopped(_) => Err(anyhow!("the daemon is stopped")),
+        }
+    }
+
+    /// The data directory of a daemon that we started, whether it runs or not.
+    pub(super) fn data(&self) -> Result<&Path> {
+        match self {
+            Lease::Stopped(Some(setup)) => Ok(setup.data()),
+            _ => self.daemon().map(Daemon::data),
         }
     }
 

@@ -329,7 +329,7 @@ impl Runner {
     }
 
     fn check_file(&self, name: &Template, is: &FileIs) -> Result<()> {
-        let path = self.lease.daemon()?.file(&name.expand_text(&self.variables)?);
+        let path = self.lease.data()?.join(name.expand_text(&self.variables)?);
         let content = std::fs::read(&path);
         match (is, content) {
             (FileIs::Absent, Err(_)) => Ok(()),

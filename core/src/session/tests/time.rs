@@ -4,6 +4,8 @@ use super::*;
 #[cfg(target_arch = "wasm32")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
 
+use std::time::Duration;
+
 use crate::session::TimerKind;
 
 fn every_second() -> Peer {
@@ -19,6 +21,13 @@ fn the_magic_must_come() {
     assert_eq!(peer.session.poll_timeout(), Some((at(30_000).mono, TimerKind::Magic)));
     peer.until(29_999).open().until(30_000).recv(&[]).closed();
     assert_eq!(peer.session.poll_timeout(), None);
+}
+
+#[test]
+fn without_a_magic_timeout_there_is_any_time() {
+    let mut peer = Peer::with(Config { magic_timeout: Duration::ZERO, ..Config::default() }, Features::default());
+    peer.send("  V").until(86_400_000).open().send("2NOP\n").open();
+    assert_eq!(peer.session.poll_timeout().map(|(_, kind)| kind), Some(TimerKind::Heartbeat));
 }
 
 #[test]
