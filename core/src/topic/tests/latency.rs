@@ -2,6 +2,8 @@
 
 use super::*;
 use crate::latency::{Latency, Quantile};
+#[cfg(target_arch = "wasm32")]
+use wasm_bindgen_test::wasm_bindgen_test as test;
 
 const MILLISECOND: Duration = Duration::from_millis(1);
 

@@ -1,6 +1,8 @@
 //! Consumption that prefers consumers near by.
 
 use super::*;
+#[cfg(target_arch = "wasm32")]
+use wasm_bindgen_test::wasm_bindgen_test as test;
 
 const FAR: ConnId = ConnId(20);
 const NEAR: ConnId = ConnId(21);

@@ -147,25 +147,6 @@ fn split_address(address: &str) -> (&str, &str) {
     (host.trim_start_matches('[').trim_end_matches(']'), port)
 }
 
-/// The percentiles of the time from publish to finish. None are tracked yet.
-#[derive(Debug, serde::Serialize)]
-struct Latency {
-    count: u64,
-    percentiles: Option<Vec<Percentile>>,
-}
-
-#[derive(Debug, serde::Serialize)]
-struct Percentile {
-    quantile: f64,
-    /// Nanoseconds.
-    value: f64,
-}
-
-/// Of a topic or a channel.
-fn latency() -> Latency {
-    Latency { count: 0, percentiles: None }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
