@@ -232,8 +232,8 @@ impl Broker {
     }
 
     /// Counts of all topics, by name; of all their channels, or of `channel` only.
-    pub fn stats(&self, channel: Option<&ChannelName>) -> Vec<TopicStats> {
-        self.topics.values().map(|topic| topic.stats(channel, true)).collect()
+    pub fn stats(&self, now: Now, channel: Option<&ChannelName>) -> Vec<TopicStats> {
+        self.topics.values().map(|topic| topic.stats(now, channel, true)).collect()
     }
 
     fn ensure_topic(&mut self, now: Now, name: &TopicName) {
@@ -437,7 +437,7 @@ mod tests {
         rig.send(B, b"SUB t c#ephemeral\nFIN x\n");
         assert!(rig.received(B).contains("E_INVALID invalid message ID"));
         assert_eq!(rig.closed, [B]);
-        let stats = rig.broker.stats(None);
+        let stats = rig.broker.stats(rig.now, None);
         assert!(stats[0].channels.is_empty(), "gone with its last consumer");
     }
 
@@ -448,6 +448,6 @@ mod tests {
         assert!(rig.broker.handle_delete_topic(rig.now, &TopicName::parse("t").unwrap()));
         rig.collect();
         assert_eq!(rig.closed, [B]);
-        assert!(rig.broker.stats(None).is_empty());
+        assert!(rig.broker.stats(rig.now, None).is_empty());
     }
 }

@@ -1,6 +1,9 @@
 //! What an operator can set, as far as the core needs it. Hosts fill it from flags and files; every value is valid.
 
+use std::sync::Arc;
 use std::time::Duration;
+
+use crate::latency::Quantile;
 
 /// When a publish is answered.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -58,6 +61,12 @@ pub struct Config {
     pub topology_region: String,
     /// This node's zone, told to clients.
     pub topology_zone: String,
+    /// The experiment `topology-aware-consumption`: consumers in our zone are served first, then those in our region.
+    pub topology_aware_consumption: bool,
+    /// What to report of the time from publish to finish; none: it is not measured.
+    pub e2e_processing_latency_percentiles: Arc<[Quantile]>,
+    /// How far back those percentiles look.
+    pub e2e_processing_latency_window_time: Duration,
 }
 
 impl Default for Config {
@@ -84,6 +93,9 @@ impl Default for Config {
             publish_ack: PublishAck::Accepted,
             topology_region: String::new(),
             topology_zone: String::new(),
+            topology_aware_consumption: false,
+            e2e_processing_latency_percentiles: Arc::default(),
+            e2e_processing_latency_window_time: Duration::from_secs(600),
         }
     }
 }

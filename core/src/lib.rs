@@ -8,6 +8,7 @@
 pub mod broker;
 pub mod config;
 pub mod driver;
+pub mod latency;
 pub mod message;
 pub mod metadata;
 pub mod name;

@@ -59,6 +59,37 @@ pub struct ConsumerOptions {
     pub msg_timeout: Duration,
     /// 0 for all messages; else about this many of 100 are delivered and the rest dropped.
     pub sample_rate: u8,
+    /// As what its deliveries are counted. As in nsqd, who names no zone is in the zone of a node that names none.
+    pub counted_as: Locality,
+    /// As what it is served. Here nobody is near for naming no zone or region.
+    pub served_as: Locality,
+}
+
+/// How near a consumer is. [`Config::topology_aware_consumption`](crate::config::Config::topology_aware_consumption)
+/// is on, or all are [`Anywhere`](Self::Anywhere).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Locality {
+    /// In our zone.
+    Zone,
+    /// In our region, in another zone.
+    Region,
+    /// Who knows.
+    #[default]
+    Anywhere,
+}
+
+impl Locality {
+    /// How many there are.
+    pub(crate) const COUNT: usize = 3;
+
+    /// That of a consumer that shares these with us.
+    pub fn of(zone: bool, region: bool) -> Self {
+        match (zone, region) {
+            (true, _) => Self::Zone,
+            (false, true) => Self::Region,
+            (false, false) => Self::Anywhere,
+        }
+    }
 }
 
 /// A command on a subscription.

@@ -6,6 +6,7 @@ use std::sync::{Arc, OnceLock, Weak};
 
 use anyhow::{Context, Result, anyhow, bail};
 use sansq_core::config::{Config, PublishAck};
+use sansq_core::latency::Quantile;
 use sansq_core::storage::StoreOptions;
 use socket2::SockRef;
 use tokio::net::{TcpListener, UnixListener};
@@ -161,6 +162,7 @@ async fn listen(address: &ListenAddress) -> Result<(Listener, Bound)> {
 
 fn core_config(options: &NsqdOptions) -> Config {
     let size = |n: u64| usize::try_from(n).unwrap_or(usize::MAX);
+    let percentiles = &options.e2e_processing_latency_percentiles;
     Config {
         node_id: u16::try_from(options.id).unwrap_or(0),
         version: sansq_core::NSQ_VERSION.to_owned(),
@@ -186,6 +188,9 @@ fn core_config(options: &NsqdOptions) -> Config {
         },
         topology_region: options.topology_region.clone(),
         topology_zone: options.topology_zone.clone(),
+        topology_aware_consumption: options.is_topology_aware(),
+        e2e_processing_latency_percentiles: percentiles.0.iter().filter_map(|&p| Quantile::new(p)).collect(),
+        e2e_processing_latency_window_time: options.e2e_processing_latency_window_time,
     }
 }
 

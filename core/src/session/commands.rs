@@ -14,7 +14,7 @@ use super::timers::UPGRADE_TIMEOUT;
 use super::{Phase, Session, State, refused};
 use crate::message::MessageId;
 use crate::name::{ChannelName, TopicName};
-use crate::protocol::{ConsumerCommand, ConsumerOptions, ConsumerVerb, RefusedWhy, Request, Subscribe};
+use crate::protocol::{ConsumerCommand, ConsumerOptions, ConsumerVerb, Locality, RefusedWhy, Request, Subscribe};
 use crate::time::{Now, Timestamp};
 use crate::wire::{
     CommandError, ErrorCode, FrameType, Identify, LINE_BYTES_MAX, Line, MAGIC, Verb, decimal, put_close_wait,
@@ -299,9 +299,12 @@ impl Session {
         if self.is_awaited(turn) || !self.check_permission(turn, verb, &topic, Some(&channel))? {
             return Ok(Step::Stalled);
         }
+        let (counted_as, served_as) = self.localities();
         let options = ConsumerOptions {
             msg_timeout: self.msg_timeout(),
             sample_rate: self.client.as_ref().map_or(0, |client| client.sample_rate),
+            counted_as,
+            served_as,
         };
         let id = self.next_request();
         self.phase = Phase::Subscribing(id);
@@ -395,6 +398,16 @@ impl Session {
         } else {
             Err(CommandError::new(ErrorCode::Invalid, format!("cannot {verb} in current state")))
         }
+    }
+
+    /// As what a consumer is counted and served, by where it says it is.
+    fn localities(&self) -> (Locality, Locality) {
+        let aware = self.config.topology_aware_consumption;
+        let Some(client) = self.client.as_ref().filter(|_| aware) else { return Default::default() };
+        let (our_zone, our_region) = (&self.config.topology_zone, &self.config.topology_region);
+        let (zone, region) = (client.topology_zone == *our_zone, client.topology_region == *our_region);
+        let near = Locality::of(zone && !our_zone.is_empty(), region && !our_region.is_empty());
+        (Locality::of(zone, region), near)
     }
 
     fn msg_timeout(&self) -> Duration {

@@ -5,9 +5,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::config::{Config, PublishAck};
+use crate::latency::{Summary, Window};
 use crate::message::{MessageId, Run};
 use crate::name::{ChannelName, LogId};
-use crate::protocol::{Answer, ConnId, ConsumerCommand, ConsumerOptions, ConsumerVerb, RefusedWhy};
+use crate::protocol::{Answer, ConnId, ConsumerCommand, ConsumerOptions, ConsumerVerb, Locality, RefusedWhy};
 use crate::rng::Rng;
 use crate::storage::{Durability, StorageCompletion};
 use crate::time::{Instant, Now};
@@ -34,9 +35,12 @@ pub(crate) struct Channel {
     message_count: u64,
     requeue_count: u64,
     timeout_count: u64,
-    memory_delivery_count: u64,
+    /// By [`Locality`].
+    memory_delivery_counts: [u64; Locality::COUNT],
     dropped_count: u64,
     sampled_out_count: u64,
+    /// From publish to finish, if that is measured.
+    latency: Option<Box<Window>>,
     /// The deadline the topic knows of.
     pub(crate) armed: Option<Instant>,
 }
@@ -50,7 +54,9 @@ pub(crate) struct Context<'a> {
 }
 
 impl Channel {
-    pub(crate) fn open(log: LogId, name: ChannelName, out: &mut Outbox) -> Self {
+    pub(crate) fn open(log: LogId, name: ChannelName, config: &Config, out: &mut Outbox) -> Self {
+        let percentiles = &config.e2e_processing_latency_percentiles;
+        let window = || Window::new(percentiles.clone(), config.e2e_processing_latency_window_time);
         let queue = Queue::open((!name.is_ephemeral() && !log.topic.is_ephemeral()).then_some(log), out);
         Self {
             name,
@@ -62,9 +68,10 @@ impl Channel {
             message_count: 0,
             requeue_count: 0,
             timeout_count: 0,
-            memory_delivery_count: 0,
+            memory_delivery_counts: [0; Locality::COUNT],
             dropped_count: 0,
             sampled_out_count: 0,
+            latency: (!percentiles.is_empty()).then(|| Box::new(window())),
             armed: None,
         }
     }
@@ -196,6 +203,10 @@ impl Channel {
             consumer.finish_count += 1;
         });
         self.queue.finish(cx.now.mono, flight.origin, cx.out);
+        if let Some(latency) = &mut self.latency {
+            let published = flight.batch.heads()[flight.index as usize].timestamp;
+            latency.record(cx.now.mono, published.until(cx.now.wall));
+        }
         Ok(())
     }
 
@@ -276,13 +287,14 @@ impl Channel {
                 run.split_front(1);
             }
         }
-        self.consumers.update(conn, |consumer| {
+        let locality = self.consumers.update(conn, |consumer| {
             consumer.in_flight += delivered;
             consumer.message_count += u64::from(delivered);
             consumer.window -= bytes;
+            consumer.options.counted_as
         });
         if run.origin == 0 {
-            self.memory_delivery_count += u64::from(delivered);
+            self.memory_delivery_counts[locality.unwrap_or_default() as usize] += u64::from(delivered);
         }
         if run.from < run.to {
             cx.out.deliver(conn, run);
@@ -358,7 +370,13 @@ impl Channel {
         self.queue.persist(runs, ticket, out)
     }
 
-    pub(crate) fn stats(&self, with_consumers: bool) -> ChannelStats {
+    /// The times from publish to finish, if they are measured.
+    pub(crate) fn latency(&self, now: Instant) -> Option<Summary> {
+        self.latency.as_ref().map(|window| window.recent(now))
+    }
+
+    pub(crate) fn stats(&self, now: Instant, with_consumers: bool) -> ChannelStats {
+        let [zone_local_count, region_local_count, global_count] = self.memory_delivery_counts;
         let consumer_stats = |consumer: &super::consumers::Consumer| ConsumerStats {
             conn: consumer.conn,
             ready_count: consumer.ready_count,
@@ -376,10 +394,13 @@ impl Channel {
             message_count: self.message_count,
             requeue_count: self.requeue_count,
             timeout_count: self.timeout_count,
-            memory_delivery_count: self.memory_delivery_count,
+            zone_local_count,
+            region_local_count,
+            global_count,
             dropped_count: self.dropped_count,
             sampled_out_count: self.sampled_out_count,
             paused: self.paused,
+            latency: self.latency.as_ref().map(|window| window.report(now)),
             client_count: self.consumers.len(),
             consumers: if with_consumers { self.consumers.iter().map(consumer_stats).collect() } else { Vec::new() },
         }

@@ -1,9 +1,10 @@
-//! The consumers of a channel, and the ring of those that want a message: whoever was served last is asked last.
+//! The consumers of a channel, and the rings of those that want a message, one for each locality: the nearest ring is
+//! asked first, and in it whoever was served last is asked last.
 
 use std::collections::{HashMap, VecDeque};
 use std::hash::BuildHasherDefault;
 
-use crate::protocol::{ConnId, ConsumerOptions, WINDOW_BYTES};
+use crate::protocol::{ConnId, ConsumerOptions, Locality, WINDOW_BYTES};
 
 use super::in_flight::IdHasher;
 
@@ -21,7 +22,7 @@ pub(crate) struct Consumer {
     pub(crate) message_count: u64,
     pub(crate) finish_count: u64,
     pub(crate) requeue_count: u64,
-    /// Whether it stands in the ring.
+    /// Whether it stands in its ring.
     ringed: bool,
 }
 
@@ -36,7 +37,8 @@ pub(crate) struct Consumers {
     slots: Vec<Option<Consumer>>,
     free: Vec<u32>,
     by_conn: HashMap<ConnId, u32, BuildHasherDefault<IdHasher>>,
-    ring: VecDeque<u32>,
+    /// Nearest first. All stand in one unless consumption is topology-aware.
+    rings: [VecDeque<u32>; Locality::COUNT],
 }
 
 impl Consumers {
@@ -68,9 +70,8 @@ impl Consumers {
     /// Whether it was there.
     pub(crate) fn remove(&mut self, conn: ConnId) -> bool {
         let Some(slot) = self.by_conn.remove(&conn) else { return false };
-        let ringed = self.slots[slot as usize].take().is_some_and(|consumer| consumer.ringed);
-        if ringed {
-            self.ring.retain(|&other| other != slot);
+        if let Some(consumer) = self.slots[slot as usize].take().filter(|consumer| consumer.ringed) {
+            self.rings[consumer.options.served_as as usize].retain(|&other| other != slot);
         }
         self.free.push(slot);
         true
@@ -83,32 +84,37 @@ impl Consumers {
         let result = change(consumer);
         if !consumer.ringed && consumer.is_ready() {
             consumer.ringed = true;
-            self.ring.push_back(slot);
+            self.rings[consumer.options.served_as as usize].push_back(slot);
         }
         Some(result)
     }
 
-    /// Whether some consumer wants a message. Those at the front that want none any more leave the ring.
+    /// Whether some consumer wants a message.
     pub(crate) fn any_ready(&mut self) -> bool {
-        while let Some(&slot) = self.ring.front() {
-            match &mut self.slots[slot as usize] {
-                Some(consumer) if consumer.is_ready() => return true,
-                Some(consumer) => consumer.ringed = false,
-                None => {}
-            }
-            self.ring.pop_front();
-        }
-        false
+        self.ready_ring().is_some()
     }
 
-    /// The consumer whose turn it is, moved to the ring's end, and how many stand in the ring.
-    pub(crate) fn next_ready(&mut self) -> Option<(&mut Consumer, usize)> {
-        if !self.any_ready() {
-            return None;
+    /// The nearest ring with a consumer that wants a message at its front. Those before it that want none any more leave.
+    fn ready_ring(&mut self) -> Option<&mut VecDeque<u32>> {
+        for ring in &mut self.rings {
+            while let Some(&slot) = ring.front() {
+                match &mut self.slots[slot as usize] {
+                    Some(consumer) if consumer.is_ready() => return Some(ring),
+                    Some(consumer) => consumer.ringed = false,
+                    None => {}
+                }
+                ring.pop_front();
+            }
         }
-        self.ring.rotate_left(1);
-        let slot = *self.ring.back()?;
-        Some((self.slots[slot as usize].as_mut()?, self.ring.len()))
+        None
+    }
+
+    /// The consumer whose turn it is, moved to its ring's end, and how many stand in that ring.
+    pub(crate) fn next_ready(&mut self) -> Option<(&mut Consumer, usize)> {
+        let ring = self.ready_ring()?;
+        ring.rotate_left(1);
+        let (slot, len) = (*ring.back()?, ring.len());
+        Some((self.slots[slot as usize].as_mut()?, len))
     }
 
     /// In the order they came, as far as slots were not reused.

@@ -25,6 +25,7 @@ use std::hash::BuildHasherDefault;
 use std::sync::Arc;
 
 use crate::config::{Config, PublishAck};
+use crate::latency::Summary;
 use crate::message::{Batch, Run};
 use crate::name::{ChannelName, LogId, TopicName};
 use crate::protocol::{Answer, ConnId, ConsumerCommand, PublishError, RequestId, Subscribe, SubscribeError};
@@ -365,7 +366,9 @@ impl Topic {
     }
 
     /// Counts; those of `channel` only, if given; consumers if `with_consumers`.
-    pub fn stats(&self, channel: Option<&ChannelName>, with_consumers: bool) -> TopicStats {
+    pub fn stats(&self, now: Now, channel: Option<&ChannelName>, with_consumers: bool) -> TopicStats {
+        let latencies: Vec<Summary> = self.channels.values().filter_map(|channel| channel.latency(now.mono)).collect();
+        let percentiles = &self.config.e2e_processing_latency_percentiles;
         let wanted = self.channels.iter().filter(|(name, _)| channel.is_none_or(|only| only == *name));
         TopicStats {
             name: self.name.clone(),
@@ -375,7 +378,8 @@ impl Topic {
             message_bytes: self.message_bytes,
             dropped_count: self.dropped_count,
             paused: self.paused,
-            channels: wanted.map(|(_, channel)| channel.stats(with_consumers)).collect(),
+            latency: (!latencies.is_empty()).then(|| Summary::merge_all(latencies).report(percentiles)),
+            channels: wanted.map(|(_, channel)| channel.stats(now.mono, with_consumers)).collect(),
         }
     }
 
@@ -458,7 +462,7 @@ impl Topic {
             return false;
         }
         let log = LogId { topic: self.name.clone(), channel: Some(name.clone()) };
-        self.channels.insert(name.clone(), Channel::open(log, name.clone(), &mut self.out));
+        self.channels.insert(name.clone(), Channel::open(log, name.clone(), &self.config, &mut self.out));
         self.out.event(Event::ChannelCreated(name.clone()));
         self.pump(now);
         true

@@ -1,5 +1,6 @@
 //! Counts of a topic, its channels and their consumers, as `/stats` shows them.
 
+use crate::latency::Latency;
 use crate::name::{ChannelName, TopicName};
 use crate::protocol::ConnId;
 
@@ -20,6 +21,8 @@ pub struct TopicStats {
     pub dropped_count: u64,
     /// Whether fan-out is stopped.
     pub paused: bool,
+    /// Time from publish to finish in all its channels. `None` if that is not measured, or there is no channel.
+    pub latency: Option<Latency>,
     /// Channels by name.
     pub channels: Vec<ChannelStats>,
 }
@@ -43,14 +46,20 @@ pub struct ChannelStats {
     pub requeue_count: u64,
     /// Messages taken back because their time was up.
     pub timeout_count: u64,
-    /// Deliveries from memory (the reference's `global_msg_count`).
-    pub memory_delivery_count: u64,
+    /// Deliveries from memory to consumers in our zone.
+    pub zone_local_count: u64,
+    /// Deliveries from memory to other consumers in our region.
+    pub region_local_count: u64,
+    /// Deliveries from memory to others, or to all if nobody asks where they are.
+    pub global_count: u64,
     /// Messages dropped because an ephemeral channel's memory was full.
     pub dropped_count: u64,
     /// Messages dropped by a consumer's sample rate.
     pub sampled_out_count: u64,
     /// Whether deliveries are stopped.
     pub paused: bool,
+    /// Time from publish to finish. `None` if that is not measured.
+    pub latency: Option<Latency>,
     /// Number of consumers, whether listed or not.
     pub client_count: usize,
     /// Consumers, if asked for.

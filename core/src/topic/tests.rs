@@ -4,9 +4,12 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
+mod latency;
+mod topology;
+
 use super::*;
 use crate::message::{BatchBuilder, MessageId};
-use crate::protocol::{ConsumerOptions, ConsumerVerb, RefusedWhy};
+use crate::protocol::{ConsumerOptions, ConsumerVerb, Locality, RefusedWhy};
 use crate::storage::{StorageEffect, StorageError, StorageOp, StorageReply};
 use crate::time::Timestamp;
 #[cfg(target_arch = "wasm32")]
@@ -15,6 +18,14 @@ use wasm_bindgen_test::wasm_bindgen_test as test;
 const PRODUCER: ConnId = ConnId(1);
 const A: ConnId = ConnId(10);
 const B: ConnId = ConnId(11);
+
+/// A consumer that asked for nothing.
+const OPTIONS: ConsumerOptions = ConsumerOptions {
+    msg_timeout: Duration::from_secs(60),
+    sample_rate: 0,
+    counted_as: Locality::Anywhere,
+    served_as: Locality::Anywhere,
+};
 
 /// A log as the contract describes it.
 #[derive(Debug, Default)]
@@ -187,8 +198,7 @@ impl Rig {
     }
 
     fn subscribe(&mut self, conn: ConnId, channel: &str, ready: u32) {
-        let options = ConsumerOptions { msg_timeout: Duration::from_secs(60), sample_rate: 0 };
-        self.subscribe_with(conn, channel, options).unwrap();
+        self.subscribe_with(conn, channel, OPTIONS).unwrap();
         self.command(conn, ConsumerCommand::Ready { count: ready });
     }
 
@@ -216,7 +226,7 @@ impl Rig {
 
     fn stats(&self, channel: &str) -> ChannelStats {
         let name = ChannelName::parse(channel).unwrap();
-        self.topic.stats(Some(&name), true).channels.remove(0)
+        self.topic.stats(self.now, Some(&name), true).channels.remove(0)
     }
 
     /// depth, in flight, deferred.
@@ -257,7 +267,7 @@ fn every_channel_gets_all_and_each_message_goes_to_one_consumer() {
 fn messages_wait_for_the_first_channel_and_later_ones_start_empty() {
     let mut rig = Rig::new(Config::default());
     rig.publish(&["x", "y"]);
-    assert_eq!(rig.topic.stats(None, false).depth, 2);
+    assert_eq!(rig.topic.stats(rig.now, None, false).depth, 2);
     rig.subscribe(A, "first", 10);
     rig.subscribe(B, "second", 10);
     assert_eq!(rig.delivered(), ["A:x/1", "A:y/1"]);
@@ -292,7 +302,7 @@ fn a_burst_is_shared_by_those_who_are_ready() {
 #[test]
 fn a_message_comes_again_exactly_when_its_time_is_up() {
     let mut rig = Rig::new(Config::default());
-    let options = ConsumerOptions { msg_timeout: Duration::from_millis(1500), sample_rate: 0 };
+    let options = ConsumerOptions { msg_timeout: Duration::from_millis(1500), ..OPTIONS };
     rig.subscribe_with(A, "c", options).unwrap();
     rig.command(A, ConsumerCommand::Ready { count: 1 });
     rig.publish(&["x"]);
@@ -436,7 +446,7 @@ fn a_full_disk_refuses_the_publish_and_keeps_what_was_accepted() {
     rig.publish(&["later"]);
     rig.command(A, ConsumerCommand::Ready { count: 10 });
     assert_eq!(rig.delivered(), ["A:kept/1", "A:later/1"]);
-    assert_eq!(rig.topic.stats(None, false).message_count, 2);
+    assert_eq!(rig.topic.stats(rig.now, None, false).message_count, 2);
 }
 
 #[test]
@@ -489,7 +499,7 @@ fn a_paused_topic_keeps_and_a_paused_channel_holds() {
     rig.subscribe(A, "c", 10);
     rig.topic.handle_pause(rig.now, true);
     rig.publish(&["x"]);
-    assert_eq!((rig.topic.stats(None, false).depth, rig.counts("c")), (1, (0, 0, 0)));
+    assert_eq!((rig.topic.stats(rig.now, None, false).depth, rig.counts("c")), (1, (0, 0, 0)));
     let channel = ChannelName::parse("c").unwrap();
     assert!(rig.topic.handle_pause_channel(rig.now, &channel, true));
     rig.topic.handle_pause(rig.now, false);
@@ -585,7 +595,7 @@ fn a_slow_reader_holds_no_more_than_its_window() {
 #[test]
 fn sampling_drops_for_good() {
     let mut rig = Rig::new(Config::default());
-    let options = ConsumerOptions { msg_timeout: Duration::from_secs(60), sample_rate: 10 };
+    let options = ConsumerOptions { sample_rate: 10, ..OPTIONS };
     rig.subscribe_with(A, "c", options).unwrap();
     rig.command(A, ConsumerCommand::Ready { count: 2500 });
     rig.publish(&["m"; 1000]);
@@ -599,8 +609,7 @@ fn sampling_drops_for_good() {
 fn consumers_beyond_the_limit_are_told() {
     let mut rig = Rig::new(Config { max_channel_consumers: 1, ..Config::default() });
     rig.subscribe(A, "c", 1);
-    let options = ConsumerOptions { msg_timeout: Duration::from_secs(60), sample_rate: 0 };
-    let error = rig.subscribe_with(B, "c", options).unwrap_err();
+    let error = rig.subscribe_with(B, "c", OPTIONS).unwrap_err();
     assert_eq!(error.to_string(), "consumers for t:c exceeds limit of 1");
 }
 

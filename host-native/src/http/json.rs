@@ -1,5 +1,5 @@
 //! JSON as Go's `encoding/json` writes it: compact, with `<`, `>`, `&` and two line separators escaped, so that a body
-//! that ends up in a page is no markup.
+//! that ends up in a page is no markup. A float that is a whole number has no fraction.
 
 use std::io;
 
@@ -16,6 +16,16 @@ pub(super) fn encode(value: &impl Serialize) -> serde_json::Result<Vec<u8>> {
 struct GoFormatter(CompactFormatter);
 
 impl Formatter for GoFormatter {
+    fn write_f64<W: ?Sized + io::Write>(&mut self, writer: &mut W, value: f64) -> io::Result<()> {
+        /// Beyond this, Go writes an exponent.
+        const PLAIN_MAX: f64 = 1e21;
+        if value.fract() == 0.0 && value.abs() < PLAIN_MAX {
+            write!(writer, "{value}")
+        } else {
+            self.0.write_f64(writer, value)
+        }
+    }
+
     fn write_string_fragment<W: ?Sized + io::Write>(&mut self, writer: &mut W, fragment: &str) -> io::Result<()> {
         let escaped = |c: char| matches!(c, '<' | '>' | '&' | '\u{2028}' | '\u{2029}');
         let mut rest = fragment;
@@ -34,6 +44,14 @@ impl Formatter for GoFormatter {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn whole_numbers_have_no_fraction() {
+        assert_eq!(
+            encode(&[1.0, 0.0, 0.99, 1.5e9, 1e20, 1e-7]).unwrap(),
+            b"[1,0,0.99,1500000000,100000000000000000000,1e-7]"
+        );
+    }
 
     #[test]
     fn markup_is_escaped() {

@@ -5,6 +5,7 @@
 use std::fmt::{Display, Write as _};
 use std::sync::Arc;
 
+use sansq_core::latency::Latency;
 use sansq_core::topic::{ChannelStats, TopicStats};
 
 use super::Api;
@@ -56,7 +57,15 @@ static CHANNELS: &[Family<ChannelStats>] = &[
     counter("nsq_channel_messages_total", "Messages put into the channel by its topic.", |c| c.message_count),
     counter("nsq_channel_requeues_total", "Messages given back by consumers.", |c| c.requeue_count),
     counter("nsq_channel_timeouts_total", "Messages taken back because their time was up.", |c| c.timeout_count),
-    counter("nsq_channel_memory_deliveries_total", "Deliveries from memory.", |c| c.memory_delivery_count),
+    counter("nsq_channel_memory_deliveries_total", "Deliveries from memory.", |c| {
+        c.zone_local_count + c.region_local_count + c.global_count
+    }),
+    counter("nsq_channel_zone_local_deliveries_total", "Deliveries from memory to consumers in this zone.", |c| {
+        c.zone_local_count
+    }),
+    counter("nsq_channel_region_local_deliveries_total", "Deliveries from memory to others in this region.", |c| {
+        c.region_local_count
+    }),
     counter("nsq_channel_dropped_total", "Messages dropped because an ephemeral channel was full.", |c| {
         c.dropped_count
     }),
@@ -129,10 +138,39 @@ impl Page {
             self.family(family.name, family.kind, family.help);
             for topic in topics {
                 for channel in &topic.channels {
-                    let labels = [("topic", topic.name.as_str()), ("channel", channel.name.as_str())];
-                    self.sample(family.name, &labels, (family.value)(channel));
+                    self.sample(family.name, &labels_of(topic, channel), (family.value)(channel));
                 }
             }
+        }
+        self.latencies(topics);
+    }
+
+    /// Percentiles of the time from publish to finish, of those that have any.
+    fn latencies(&mut self, topics: &[TopicStats]) {
+        let is_measured = |topic: &TopicStats| topic.latency.as_ref().is_some_and(|latency| latency.count > 0);
+        let measured: Vec<&TopicStats> = topics.iter().filter(|topic| is_measured(topic)).collect();
+        if measured.is_empty() {
+            return;
+        }
+        let (name, help) = ("nsq_topic_e2e_processing_latency_seconds", "Time from publish to finish, all channels.");
+        self.family(name, Kind::Gauge, help);
+        for topic in &measured {
+            self.percentiles(name, &[("topic", topic.name.as_str())], topic.latency.as_ref());
+        }
+        let (name, help) = ("nsq_channel_e2e_processing_latency_seconds", "Time from publish to finish.");
+        self.family(name, Kind::Gauge, help);
+        for topic in &measured {
+            for channel in &topic.channels {
+                self.percentiles(name, &labels_of(topic, channel), channel.latency.as_ref());
+            }
+        }
+    }
+
+    fn percentiles(&mut self, name: &str, labels: &[(&str, &str)], latency: Option<&Latency>) {
+        for percentile in latency.filter(|latency| latency.count > 0).iter().flat_map(|latency| &latency.percentiles) {
+            let quantile = percentile.quantile.fraction().to_string();
+            let labels = [labels, &[("quantile", &quantile)]].concat();
+            self.sample(name, &labels, percentile.value.as_secs_f64());
         }
     }
 
@@ -158,6 +196,10 @@ impl Page {
     }
 }
 
+fn labels_of<'a>(topic: &'a TopicStats, channel: &'a ChannelStats) -> [(&'static str, &'a str); 2] {
+    [("topic", topic.name.as_str()), ("channel", channel.name.as_str())]
+}
+
 /// A label's value, as the format wants it.
 fn escape(text: &str) -> String {
     text.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n")
@@ -166,6 +208,7 @@ fn escape(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use sansq_core::latency::{Percentile, Quantile};
     use sansq_core::name::TopicName;
     use std::time::Duration;
 
@@ -187,6 +230,7 @@ mod tests {
             message_bytes: 90,
             dropped_count: 0,
             paused: true,
+            latency: None,
             channels: Vec::new(),
         };
         let mut page = Page::default();
@@ -196,6 +240,19 @@ mod tests {
             "# TYPE nsq_topic_depth gauge\nnsq_topic_depth{topic=\"a\"} 3\nnsq_topic_depth{topic=\"b\"} 3\n# HELP"
         ));
         assert_eq!(text.matches("# TYPE ").count(), TOPICS.len() + CHANNELS.len());
+    }
+
+    #[test]
+    fn percentiles_are_those_of_something() {
+        let quantile = Quantile::new(0.99).unwrap();
+        let latency = |count| {
+            let percentiles = vec![Percentile { quantile, value: Duration::from_millis(1500) }];
+            Some(Latency { count, percentiles })
+        };
+        let mut page = Page::default();
+        let labels = [("topic", "t")];
+        [latency(2), latency(0), None].iter().for_each(|latency| page.percentiles("m", &labels, latency.as_ref()));
+        assert_eq!(page.0, "m{topic=\"t\",quantile=\"0.99\"} 1.5\n");
     }
 
     #[test]

@@ -233,7 +233,8 @@ impl Node {
             Some(name) => self.topic(name).into_iter().collect(),
             None => self.topics(),
         };
-        cells.iter().map(|cell| cell.view(|topic| topic.stats(channel, with_consumers))).collect()
+        let now = self.clock.now();
+        cells.iter().map(|cell| cell.view(|topic| topic.stats(now, channel, with_consumers))).collect()
     }
 
     /// Hands in what the storage did. Called on the storage's thread.

@@ -109,6 +109,38 @@ fn names_of_the_broker_are_escaped_in_the_reply() {
 }
 
 #[test]
+fn consumers_are_near_if_they_say_so_and_the_broker_cares() {
+    let subscribed = |config: &Config, json: Option<&str>| {
+        let mut peer = Peer::with(config.clone(), Features::default());
+        peer.send("  V2");
+        if let Some(json) = json {
+            peer.send(identify(json));
+        }
+        peer.send("SUB t c\n").asked.remove(0)
+    };
+    let at = |zone: &str, region: &str| format!(r#"{{"topology_zone":"{zone}","topology_region":"{region}"}}"#);
+    let config = |zone: &str, region: &str, topology_aware_consumption| Config {
+        topology_zone: zone.to_owned(),
+        topology_region: region.to_owned(),
+        topology_aware_consumption,
+        ..Config::default()
+    };
+    let (nobody, in_zone) = ("SUB t c 60000ms 0%", "SUB t c 60000ms 0%, Zone as Zone");
+    let here = config("z", "r", true);
+    assert_eq!(subscribed(&config("z", "r", false), Some(&at("z", "r"))), nobody);
+    assert_eq!(subscribed(&here, Some(&at("z", "r"))), in_zone);
+    assert_eq!(subscribed(&here, Some(&at("z", "elsewhere"))), in_zone);
+    assert_eq!(subscribed(&here, Some(&at("", "r"))), "SUB t c 60000ms 0%, Region as Region");
+    assert_eq!(subscribed(&here, Some(&at("", ""))), nobody);
+    assert_eq!(subscribed(&here, None), nobody);
+    // Two that name no zone count as if they shared it; that alone makes none of them preferred.
+    let regional = config("", "r", true);
+    assert_eq!(subscribed(&regional, Some(&at("", "r"))), "SUB t c 60000ms 0%, Zone as Region");
+    assert_eq!(subscribed(&regional, Some(&at("", "s"))), "SUB t c 60000ms 0%, Zone as Anywhere");
+    assert_eq!(subscribed(&regional, None), nobody);
+}
+
+#[test]
 fn upgrades_come_one_by_one_tls_below() {
     let mut peer = capable();
     let json = r#"{"feature_negotiation":true,"tls_v1":true,"deflate":true,"deflate_level":3}"#;

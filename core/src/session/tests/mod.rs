@@ -114,7 +114,11 @@ impl Peer {
             Request::Subscribe(subscribe) => {
                 let (topic, channel, options) = (&subscribe.topic, &subscribe.channel, subscribe.options);
                 let (ms, rate) = (options.msg_timeout.as_millis(), options.sample_rate);
-                self.asked.push(format!("SUB {topic} {channel} {ms}ms {rate}%"));
+                let mut asked = format!("SUB {topic} {channel} {ms}ms {rate}%");
+                if (options.counted_as, options.served_as) != Default::default() {
+                    asked += &format!(", {:?} as {:?}", options.counted_as, options.served_as);
+                }
+                self.asked.push(asked);
                 if self.obliging {
                     self.answer(Answer::Subscribed { id: subscribe.id, result: Ok(()) });
                 }

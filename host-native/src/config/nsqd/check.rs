@@ -61,6 +61,9 @@ pub struct Unavailable {
     pub protects: bool,
 }
 
+/// The experiment that there is.
+const TOPOLOGY_AWARE_CONSUMPTION: &str = "topology-aware-consumption";
+
 /// Flags of which every use is meant to close a door.
 const PROTECTIONS: [&str; 5] = ["tls-cert", "tls-key", "tls-required", "tls-client-auth-policy", "auth-http-address"];
 
@@ -136,7 +139,12 @@ impl NsqdOptions {
 
     /// Experiments that were enabled and that do not exist; nsqd says nothing about them.
     pub fn unknown_experiments(&self) -> impl Iterator<Item = &str> {
-        self.enable_experiment.iter().map(String::as_str).filter(|name| *name != "topology-aware-consumption")
+        self.enable_experiment.iter().map(String::as_str).filter(|name| *name != TOPOLOGY_AWARE_CONSUMPTION)
+    }
+
+    /// Whether consumers near by are preferred.
+    pub fn is_topology_aware(&self) -> bool {
+        self.enable_experiment.iter().any(|name| name == TOPOLOGY_AWARE_CONSUMPTION)
     }
 
     /// Fills in what is only known once the sockets are bound: ports to broadcast, and the host in the statsd prefix.

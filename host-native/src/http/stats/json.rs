@@ -1,9 +1,10 @@
 //! `/stats?format=json`. The keys and their order are the reference's.
 
+use sansq_core::latency::Latency;
 use sansq_core::topic::{ChannelStats, ConsumerStats, TopicStats};
 use serde::Serialize;
 
-use super::{Latency, Snapshot, latency, split_address};
+use super::{Snapshot, split_address};
 use crate::http::process::Memory;
 use crate::http::respond::{Outcome, Reply};
 use crate::node::Client;
@@ -29,7 +30,7 @@ struct Topic<'a> {
     message_count: u64,
     message_bytes: u64,
     paused: bool,
-    e2e_processing_latency: Latency,
+    e2e_processing_latency: LatencyEntry,
 }
 
 #[derive(Serialize)]
@@ -40,7 +41,11 @@ struct Channel<'a> {
     in_flight_count: u64,
     deferred_count: u64,
     message_count: u64,
-    /// Deliveries from memory, whatever the name says.
+    /// These three count deliveries from memory, whatever their names say.
+    #[serde(skip_serializing_if = "is_zero")]
+    zone_local_msg_count: u64,
+    #[serde(skip_serializing_if = "is_zero")]
+    region_local_msg_count: u64,
     #[serde(skip_serializing_if = "is_zero")]
     global_msg_count: u64,
     requeue_count: u64,
@@ -48,7 +53,7 @@ struct Channel<'a> {
     client_count: usize,
     clients: Option<Vec<Entry>>,
     paused: bool,
-    e2e_processing_latency: Latency,
+    e2e_processing_latency: LatencyEntry,
 }
 
 /// A client, as consumer or as producer.
@@ -86,6 +91,31 @@ struct PubCount {
     count: u64,
 }
 
+/// The percentiles of the time from publish to finish; `null` if that is not measured.
+#[derive(Default, Serialize)]
+struct LatencyEntry {
+    count: u64,
+    percentiles: Option<Vec<PercentileEntry>>,
+}
+
+#[derive(Serialize)]
+struct PercentileEntry {
+    quantile: f64,
+    /// Nanoseconds.
+    value: u128,
+}
+
+impl LatencyEntry {
+    fn of(latency: Option<&Latency>) -> Self {
+        let Some(latency) = latency else { return Self::default() };
+        let percentiles = latency.percentiles.iter().map(|percentile| PercentileEntry {
+            quantile: percentile.quantile.fraction(),
+            value: percentile.value.as_nanos(),
+        });
+        Self { count: latency.count, percentiles: Some(percentiles.collect()) }
+    }
+}
+
 fn is_zero(count: &u64) -> bool {
     *count == 0
 }
@@ -118,7 +148,7 @@ fn of_topic<'a>(snapshot: &Snapshot<'_>, topic: &'a TopicStats) -> Topic<'a> {
         message_count: topic.message_count,
         message_bytes: topic.message_bytes,
         paused: topic.paused,
-        e2e_processing_latency: latency(),
+        e2e_processing_latency: LatencyEntry::of(topic.latency.as_ref()),
     }
 }
 
@@ -135,13 +165,15 @@ fn of_channel<'a>(snapshot: &Snapshot<'_>, channel: &'a ChannelStats) -> Channel
         in_flight_count: channel.in_flight_count,
         deferred_count: channel.deferred_count,
         message_count: channel.message_count,
-        global_msg_count: channel.memory_delivery_count,
+        zone_local_msg_count: channel.zone_local_count,
+        region_local_msg_count: channel.region_local_count,
+        global_msg_count: channel.global_count,
         requeue_count: channel.requeue_count,
         timeout_count: channel.timeout_count,
         client_count: channel.client_count,
         clients: snapshot.with_clients.then(clients),
         paused: channel.paused,
-        e2e_processing_latency: latency(),
+        e2e_processing_latency: LatencyEntry::of(channel.latency.as_ref()),
     }
 }
 

@@ -153,33 +153,6 @@ fn split_address(address: &str) -> (&str, &str) {
     (host.trim_start_matches('[').trim_end_matches(']'), port)
 }
 
-/// The percentiles of the time from publish to finish. None are tracked yet.
-#[derive(Debug, serde::Serialize)]
-struct Latency {
-    count: u64,
-    percentiles: Option<Vec<Percentile>>,
-}
-
-#[derive(Debug, serde::Serialize)]
-struct Percentile {
-    #[serde(serialize_with = "short")]
-    quantile: f64,
-    /// Nanoseconds.
-    #[serde(serialize_with = "short")]
-    value: f64,
-}
-
-/// As Go writes a float: without a fraction where there is none.
-fn short<S: serde::Serializer>(value: &f64, serializer: S) -> Result<S::Ok, S::Error> {
-    let whole = *value as i64;
-    if whole as f64 == *value { serializer.serialize_i64(whole) } else { serializer.serialize_f64(*value) }
-}
-
-/// Of a topic or a channel.
-fn latency() -> Latency {
-    Latency { count: 0, percentiles: None }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

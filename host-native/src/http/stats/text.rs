@@ -6,9 +6,10 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
+use sansq_core::latency::Latency;
 use sansq_core::topic::{ChannelStats, ConsumerStats, TopicStats};
 
-use super::{Latency, Snapshot, latency, split_address};
+use super::{Snapshot, split_address};
 use crate::config::{format_duration, format_duration_seconds, version_text};
 use crate::node::Client;
 
@@ -55,7 +56,7 @@ fn write_topic(page: &mut String, snapshot: &Snapshot<'_>, topic: &TopicStats) -
         topic.depth,
         topic.backend_depth,
         topic.message_count,
-        percentiles(&latency()),
+        percentiles(topic.latency.as_ref()),
     )?;
     topic.channels.iter().try_for_each(|channel| write_channel(page, snapshot, channel))
 }
@@ -73,7 +74,7 @@ fn write_channel(page: &mut String, snapshot: &Snapshot<'_>, channel: &ChannelSt
         channel.requeue_count,
         channel.timeout_count,
         channel.message_count,
-        percentiles(&latency()),
+        percentiles(channel.latency.as_ref()),
     )?;
     channel.consumers.iter().try_for_each(|consumer| match snapshot.client(consumer.conn) {
         Some(client) => write_consumer(page, snapshot, client, consumer),
@@ -136,12 +137,14 @@ fn connected(snapshot: &Snapshot<'_>, client: &Client) -> String {
     format_duration_seconds(Duration::from_secs(seconds))
 }
 
-fn percentiles(latency: &Latency) -> String {
-    let values: Vec<_> = latency.percentiles.iter().flatten().map(|p| human_nanos(p.value)).collect();
+fn percentiles(latency: Option<&Latency>) -> String {
+    let percentiles = latency.map_or(&[][..], |latency| &latency.percentiles);
+    let values: Vec<_> = percentiles.iter().map(|percentile| human_time(percentile.value)).collect();
     values.join(", ")
 }
 
-fn human_nanos(nanos: f64) -> String {
+fn human_time(time: Duration) -> String {
+    let nanos = time.as_nanos() as f64;
     let (unit, name) = match nanos {
         n if n > 1e9 => (1e9, "s"),
         n if n > 1e6 => (1e6, "ms"),
@@ -164,8 +167,10 @@ mod tests {
 
     #[test]
     fn times_of_messages_are_for_people() {
-        for (nanos, text) in [(0.0, "0.0ns"), (1e3, "1000.0ns"), (1001.0, "1.0us"), (2.5e6, "2.5ms"), (61e9, "61.0s")] {
-            assert_eq!(human_nanos(nanos), text);
+        let times =
+            [(0, "0.0ns"), (1_000, "1000.0ns"), (1_001, "1.0us"), (2_500_000, "2.5ms"), (61_000_000_000, "61.0s")];
+        for (nanos, text) in times {
+            assert_eq!(human_time(Duration::from_nanos(nanos)), text);
         }
     }
 
