@@ -5,6 +5,7 @@
 // Criterion's macro makes a public function without a comment. The core reads no clock, a bench has to.
 #![allow(missing_docs, clippy::disallowed_methods)]
 
+use std::collections::VecDeque;
 use std::hint::black_box;
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,7 +17,9 @@ use sansq_core::message::{Batch, BatchBuilder, MessageId, Run};
 use sansq_core::name::{ChannelName, TopicName};
 use sansq_core::protocol::{ConnId, ConsumerCommand, ConsumerOptions, RequestId, Subscribe};
 use sansq_core::rng::Rng;
-use sansq_core::storage::{MemoryFiles, StorageCompletion, StorageEffect, StorageReply, Store, StoreOptions};
+use sansq_core::storage::{
+    MemoryFiles, StorageCompletion, StorageEffect, StorageOp, StorageReply, Store, StoreOptions,
+};
 use sansq_core::time::{Now, Timestamp};
 use sansq_core::topic::{Output, Topic};
 
@@ -31,6 +34,8 @@ struct Rig {
     now: Now,
     /// Without one every storage operation succeeds and does nothing.
     store: Option<Store<MemoryFiles>>,
+    /// Appends not answered yet, on a slow disk.
+    held: Option<VecDeque<StorageOp>>,
     builder: BatchBuilder,
     delivered: Vec<(ConnId, Run)>,
 }
@@ -44,7 +49,7 @@ impl Rig {
     fn with_config(config: Config, store: Option<Store<MemoryFiles>>) -> Self {
         let topic = Topic::new(TopicName::parse("topic").expect("a valid name"), Arc::new(config), 1, 1);
         let now = Now { wall: Timestamp::from_nanos(1_700_000_000_000_000_000), ..Now::default() };
-        let mut rig = Self { topic, now, store, builder: BatchBuilder::default(), delivered: Vec::new() };
+        let mut rig = Self { topic, now, store, held: None, builder: BatchBuilder::default(), delivered: Vec::new() };
         rig.drain();
         rig
     }
@@ -103,17 +108,30 @@ impl Rig {
                 Output::Deliver { conn, run } => self.delivered.push((conn, run)),
                 Output::Answer { answer, .. } => _ = black_box(answer),
                 Output::Event(event) => _ = black_box(event),
-                Output::Store(op) => {
-                    let result = match (&mut self.store, &op.effect) {
-                        (Some(store), effect) => store.execute(self.now.mono, &op.log, effect),
-                        (None, StorageEffect::Open) => Ok(StorageReply::Opened { unread: 0 }),
-                        (None, StorageEffect::Append { .. }) => Ok(StorageReply::Appended),
-                        (None, _) => Ok(StorageReply::Done),
-                    };
-                    self.topic.handle_completion(self.now, StorageCompletion { op: op.op, log: op.log, result });
-                }
+                Output::Store(op) => match (&mut self.held, &op.effect) {
+                    (Some(held), StorageEffect::Append { .. }) => held.push_back(op),
+                    _ => self.execute(op),
+                },
             }
         }
+    }
+
+    fn execute(&mut self, op: StorageOp) {
+        let result = match (&mut self.store, &op.effect) {
+            (Some(store), effect) => store.execute(self.now.mono, &op.log, effect),
+            (None, StorageEffect::Open) => Ok(StorageReply::Opened { unread: 0 }),
+            (None, StorageEffect::Append { .. }) => Ok(StorageReply::Appended),
+            (None, _) => Ok(StorageReply::Done),
+        };
+        self.topic.handle_completion(self.now, StorageCompletion { op: op.op, log: op.log, result });
+    }
+
+    /// Answers the oldest appends, so that `pending` are left.
+    fn let_disk_go_on(&mut self, pending: usize) {
+        while let Some(op) = self.held.as_mut().filter(|held| held.len() > pending).and_then(VecDeque::pop_front) {
+            self.execute(op);
+        }
+        self.drain();
     }
 
     /// Opens the windows of all who got something, as hosts do that have written it: who got what.
@@ -446,6 +464,18 @@ fn write_through(c: &mut Criterion) {
         measure(&mut group, format!("finish, {title}"), MESSAGES, &mut rig, prepare, |rig, commands| {
             rig.command(ConnId(1), commands);
         });
+    }
+    for pending in [10, 10_000] {
+        let config = Config { publish_ack: PublishAck::Synced, ..Config::default() };
+        let mut rig = Rig { held: Some(VecDeque::new()), ..Rig::with_config(config, None) };
+        rig.topic.handle_create_channel(rig.now, &channel("channel"));
+        let first = rig.requests(pending, 1);
+        rig.publish(first);
+        let prepare = |rig: &mut Rig| {
+            rig.let_disk_go_on(pending);
+            rig.requests(MESSAGES, 1)
+        };
+        measure(&mut group, format!("publish 1, {pending} appends pending"), MESSAGES, &mut rig, prepare, Rig::publish);
     }
     group.finish();
 }
