@@ -1,44 +1,17 @@
-//! Messages that wait for their time: a heap by due time, first come first served among equals.
+//! Messages that wait for their time, by due time, first come first served among equals. A tree and not a heap: taking the
+//! earliest out of a million touches one leaf, where a heap sifts through twenty cache lines.
 
-use std::cmp::Ordering;
-use std::collections::BinaryHeap;
+use std::collections::BTreeMap;
 
 use crate::message::Run;
 use crate::time::Instant;
 
-#[derive(Debug)]
-struct Entry {
-    due: Instant,
-    sequence: u64,
-    run: Run,
-}
-
-// Reversed, so that the heap's top is the earliest.
-impl Ord for Entry {
-    fn cmp(&self, other: &Self) -> Ordering {
-        (other.due, other.sequence).cmp(&(self.due, self.sequence))
-    }
-}
-
-impl PartialOrd for Entry {
-    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl PartialEq for Entry {
-    fn eq(&self, other: &Self) -> bool {
-        self.cmp(other) == Ordering::Equal
-    }
-}
-
-impl Eq for Entry {}
-
 /// The deferred set of a channel. All messages of a run share its due time.
 #[derive(Debug, Default)]
 pub(crate) struct Deferred {
-    heap: BinaryHeap<Entry>,
-    sequence: u64,
+    /// By due time and arrival.
+    runs: BTreeMap<(Instant, u64), Run>,
+    arrivals: u64,
     messages: usize,
 }
 
@@ -49,33 +22,26 @@ impl Deferred {
     }
 
     pub(crate) fn push(&mut self, due: Instant, run: Run) {
-        self.sequence += 1;
+        self.arrivals += 1;
         self.messages += run.len() as usize;
-        self.heap.push(Entry { due, sequence: self.sequence, run });
+        self.runs.insert((due, self.arrivals), run);
     }
 
     pub(crate) fn next_due(&self) -> Option<Instant> {
-        self.heap.peek().map(|entry| entry.due)
+        self.runs.first_key_value().map(|(&(due, _), _)| due)
     }
 
     /// The next run that is due at `now`.
     pub(crate) fn pop_due(&mut self, now: Instant) -> Option<Run> {
-        if self.next_due()? > now {
-            return None;
-        }
-        self.pop()
+        let first = self.runs.first_entry().filter(|first| first.key().0 <= now)?;
+        let run = first.remove();
+        self.messages -= run.len() as usize;
+        Some(run)
     }
 
     /// Empties the set, earliest first.
     pub(crate) fn drain(&mut self) -> impl Iterator<Item = Run> {
-        let mut all = std::mem::take(self);
-        std::iter::from_fn(move || all.pop())
-    }
-
-    fn pop(&mut self) -> Option<Run> {
-        let run = self.heap.pop()?.run;
-        self.messages -= run.len() as usize;
-        Some(run)
+        std::mem::take(self).runs.into_values()
     }
 }
 

@@ -19,8 +19,7 @@ mod stats;
 #[cfg(test)]
 mod tests;
 
-use std::cmp::Reverse;
-use std::collections::{BTreeMap, BinaryHeap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::hash::BuildHasherDefault;
 use std::sync::Arc;
 
@@ -92,8 +91,8 @@ pub struct Topic {
     pending: BTreeMap<Ticket, Pending>,
     transfers: usize,
     last_ticket: u64,
-    /// Channels by their next deadline. Entries a channel no longer stands by are dropped when they come to the top.
-    wakeups: BinaryHeap<Reverse<(Instant, ChannelName)>>,
+    /// The [armed](Channel::armed) channels by deadline.
+    wakeups: BTreeSet<(Instant, ChannelName)>,
     paused: bool,
     exiting: bool,
     message_count: u64,
@@ -117,7 +116,7 @@ impl Topic {
             pending: BTreeMap::new(),
             transfers: 0,
             last_ticket: 0,
-            wakeups: BinaryHeap::new(),
+            wakeups: BTreeSet::new(),
             paused: false,
             exiting: false,
             message_count: 0,
@@ -241,21 +240,12 @@ impl Topic {
 
     /// Does what has become due: message timeouts, deferred messages, put-off storage operations.
     pub fn handle_timeout(&mut self, now: Now) {
-        while let Some(Reverse((at, _))) = self.wakeups.peek() {
-            if *at > now.mono {
-                break;
-            }
-            let Some(Reverse((at, name))) = self.wakeups.pop() else { break };
-            let fired = self.channels.get_mut(&name).is_some_and(|channel| {
-                let ours = channel.armed == Some(at);
-                if ours {
-                    channel.armed = None;
-                }
-                ours
+        while self.wakeups.first().is_some_and(|&(at, _)| at <= now.mono) {
+            let Some((_, name)) = self.wakeups.pop_first() else { break };
+            self.with_channel(now, &name, |channel, cx| {
+                channel.armed = None;
+                channel.handle_timeout(cx);
             });
-            if fired {
-                self.with_channel(now, &name, |channel, cx| channel.handle_timeout(cx));
-            }
         }
         self.queue.handle_timeout(now.mono, &mut self.out);
         self.pump(now);
@@ -356,10 +346,9 @@ impl Topic {
 
     /// When [`handle_timeout`](Self::handle_timeout) is due, and why.
     pub fn poll_timeout(&mut self) -> Option<(Instant, TimerKind)> {
-        let channel = self.wakeups.peek().map(|Reverse((at, name))| (*at, name.clone()));
-        let channel = channel.map(|(at, name)| {
-            let kind = self.channels.get_mut(&name).and_then(Channel::next_deadline).map(|(_, kind)| kind);
-            (at, kind.unwrap_or(TimerKind::Storage))
+        let channel = self.wakeups.first().map(|(at, name)| {
+            let kind = self.channels.get_mut(name).and_then(Channel::next_deadline).map(|(_, kind)| kind);
+            (*at, kind.unwrap_or(TimerKind::Storage))
         });
         let own = self.queue.next_deadline().map(|at| (at, TimerKind::Storage));
         [channel, own].into_iter().flatten().min_by_key(|&(at, _)| at)
@@ -470,6 +459,9 @@ impl Topic {
 
     fn delete_channel(&mut self, now: Now, name: &ChannelName) -> bool {
         let Some(channel) = self.channels.remove(name) else { return false };
+        if let Some(at) = channel.armed {
+            self.wakeups.remove(&(at, name.clone()));
+        }
         let (conns, settled) = channel.delete(&mut self.out);
         for conn in conns {
             self.subscriptions.remove(&conn);
@@ -544,31 +536,29 @@ impl Topic {
         }
     }
 
-    /// Makes the top of `wakeups` true, so that the next deadline is exact.
+    /// Makes the first of `wakeups` true, so that the next deadline is exact.
     fn settle_timers(&mut self) {
-        while let Some(Reverse((at, name))) = self.wakeups.peek() {
-            let Some(channel) = self.channels.get_mut(name) else {
-                self.wakeups.pop();
-                continue;
-            };
-            if channel.armed == Some(*at) && channel.next_deadline().is_some_and(|(next, _)| next == *at) {
+        while let Some((at, name)) = self.wakeups.first() {
+            let Some(channel) = self.channels.get_mut(name) else { return };
+            if channel.next_deadline().is_some_and(|(next, _)| next == *at) {
                 return;
             }
-            let Some(Reverse((at, name))) = self.wakeups.pop() else { return };
-            if channel.armed == Some(at) {
-                channel.armed = None;
-                arm(&mut self.wakeups, &name, channel);
-            }
+            channel.armed = None;
+            let Some((_, name)) = self.wakeups.pop_first() else { return };
+            arm(&mut self.wakeups, &name, channel);
         }
     }
 }
 
 /// Sees to it that the topic wakes for the channel's next deadline. Later deadlines than the one known are looked at when
-/// that one comes to the top.
-fn arm(wakeups: &mut BinaryHeap<Reverse<(Instant, ChannelName)>>, name: &ChannelName, channel: &mut Channel) {
+/// that one comes first.
+fn arm(wakeups: &mut BTreeSet<(Instant, ChannelName)>, name: &ChannelName, channel: &mut Channel) {
     let Some((at, _)) = channel.next_deadline() else { return };
-    if channel.armed.is_none_or(|armed| at < armed) {
-        channel.armed = Some(at);
-        wakeups.push(Reverse((at, name.clone())));
+    if channel.armed.is_some_and(|armed| armed <= at) {
+        return;
     }
+    if let Some(later) = channel.armed.replace(at) {
+        wakeups.remove(&(later, name.clone()));
+    }
+    wakeups.insert((at, name.clone()));
 }

@@ -86,6 +86,9 @@ struct Log {
     reading: bool,
     retry_at: Option<Instant>,
     appends: VecDeque<Append>,
+    /// Body bytes of the appends, and how many of them are not taken.
+    appending_bytes: usize,
+    appending_untaken: usize,
     ledger: Ledger,
     release_at: Option<Instant>,
 }
@@ -116,6 +119,8 @@ impl Queue {
             reading: false,
             retry_at: None,
             appends: VecDeque::new(),
+            appending_bytes: 0,
+            appending_untaken: 0,
             ledger: Ledger::default(),
             release_at: None,
         });
@@ -192,7 +197,7 @@ impl Queue {
         let taken = log.can_take(bytes);
         let op = out.store(&log.id, StorageEffect::Append { runs: runs.clone(), durability, taken });
         let count = messages_in(&runs);
-        log.appends.push_back(Append { op, runs, count, bytes, taken, ticket, on_failure });
+        log.push_append(Append { op, runs, count, bytes, taken, ticket, on_failure });
         true
     }
 
@@ -267,10 +272,7 @@ impl Queue {
         let mut arrival = Arrival::default();
         let Some(log) = self.log.as_mut().filter(|log| done.op >= log.opened_by) else { return arrival };
         let current = done.op >= log.emptied_by;
-        let append = match log.appends.front() {
-            Some(append) if append.op == done.op => log.appends.pop_front(),
-            _ => None,
-        };
+        let append = log.pop_append(done.op);
         match (append, done.result) {
             (Some(append), Ok(_)) => {
                 arrival.settled = Some((append.ticket, Ok(())));
@@ -359,7 +361,7 @@ impl Queue {
                 ticket,
                 on_failure: OnFailure::Refuse,
             };
-            log.appends.push_back(append);
+            log.push_append(append);
         }
         origins.into_iter().for_each(|origin| log.ledger.finish(origin));
         log.release(out);
@@ -374,11 +376,24 @@ impl Log {
     }
 
     fn can_take(&self, bytes: usize) -> bool {
-        let pending: usize = self.appends.iter().map(|append| append.bytes).sum();
         !self.opening
             && self.unread == 0
-            && self.appends.iter().all(|append| append.taken)
-            && self.staged_bytes + pending + bytes <= STAGE_BYTES_MAX
+            && self.appending_untaken == 0
+            && self.staged_bytes + self.appending_bytes + bytes <= STAGE_BYTES_MAX
+    }
+
+    fn push_append(&mut self, append: Append) {
+        self.appending_bytes += append.bytes;
+        self.appending_untaken += usize::from(!append.taken);
+        self.appends.push_back(append);
+    }
+
+    /// The oldest append, if it was operation `op`.
+    fn pop_append(&mut self, op: OpId) -> Option<Append> {
+        let append = self.appends.pop_front_if(|append| append.op == op)?;
+        self.appending_bytes -= append.bytes;
+        self.appending_untaken -= usize::from(!append.taken);
+        Some(append)
     }
 
     fn number(&mut self, runs: &mut [Run]) {

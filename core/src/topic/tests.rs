@@ -653,3 +653,17 @@ fn a_second_record_of_a_message_in_flight_is_dropped() {
     rig.pass(Duration::from_secs(1));
     assert_eq!(rig.logs["t:c"].records.len(), 0);
 }
+
+#[test]
+fn a_far_deadline_is_noted_once_however_many_come_before_it() {
+    let mut rig = Rig::new(Config::default());
+    rig.subscribe(A, "c", 1);
+    rig.publish(&["in flight"]);
+    for _ in 0..100 {
+        rig.defer("soon", Duration::from_millis(1));
+        rig.pass(Duration::from_millis(1));
+        assert_eq!(rig.topic.wakeups.len(), 1);
+    }
+    rig.topic.handle_delete_channel(rig.now, &ChannelName::parse("c").unwrap());
+    assert!(rig.topic.wakeups.is_empty());
+}

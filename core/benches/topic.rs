@@ -1,0 +1,488 @@
+//! What a topic costs per message: `cargo bench -p sansq-core --bench topic`. Criterion's throughput line is per message
+//! (per message and not per copy where a topic fans out). Each figure is of one step on a topic whose state is put back,
+//! untimed, before the next. Messages are 200 bytes, outputs are drained and storage is answered within the step.
+
+// Criterion's macro makes a public function without a comment. The core reads no clock, a bench has to.
+#![allow(missing_docs, clippy::disallowed_methods)]
+
+use std::collections::VecDeque;
+use std::hint::black_box;
+use std::sync::Arc;
+use std::time::Duration;
+
+use criterion::measurement::WallTime;
+use criterion::{BenchmarkGroup, Criterion, Throughput, criterion_group, criterion_main};
+use sansq_core::config::{Config, PublishAck};
+use sansq_core::message::{Batch, BatchBuilder, MessageId, Run};
+use sansq_core::name::{ChannelName, TopicName};
+use sansq_core::protocol::{ConnId, ConsumerCommand, ConsumerOptions, RequestId, Subscribe};
+use sansq_core::rng::Rng;
+use sansq_core::storage::{
+    MemoryFiles, StorageCompletion, StorageEffect, StorageOp, StorageReply, Store, StoreOptions,
+};
+use sansq_core::time::{Now, Timestamp};
+use sansq_core::topic::{Output, Topic};
+
+const BODY: [u8; 200] = [b'x'; 200];
+const PRODUCER: ConnId = ConnId(0);
+const HOUR: Duration = Duration::from_secs(3600);
+const MILLISECOND: Duration = Duration::from_millis(1);
+
+/// A topic and a host that answers at once.
+struct Rig {
+    topic: Topic,
+    now: Now,
+    /// Without one every storage operation succeeds and does nothing.
+    store: Option<Store<MemoryFiles>>,
+    /// Appends not answered yet, on a slow disk.
+    held: Option<VecDeque<StorageOp>>,
+    builder: BatchBuilder,
+    delivered: Vec<(ConnId, Run)>,
+}
+
+impl Rig {
+    /// With memory for everything.
+    fn new() -> Self {
+        Self::with_config(Config { mem_queue_size: usize::MAX, ..Config::default() }, None)
+    }
+
+    fn with_config(config: Config, store: Option<Store<MemoryFiles>>) -> Self {
+        let topic = Topic::new(TopicName::parse("topic").expect("a valid name"), Arc::new(config), 1, 1);
+        let now = Now { wall: Timestamp::from_nanos(1_700_000_000_000_000_000), ..Now::default() };
+        let mut rig = Self { topic, now, store, held: None, builder: BatchBuilder::default(), delivered: Vec::new() };
+        rig.drain();
+        rig
+    }
+
+    fn subscribe(&mut self, conn: ConnId, channel: &ChannelName, msg_timeout: Duration, ready_count: u32) {
+        let (topic, channel) = (self.topic.name().clone(), channel.clone());
+        let options = ConsumerOptions { msg_timeout, sample_rate: 0 };
+        self.topic.handle_subscribe(self.now, conn, Subscribe { id: RequestId(0), topic, channel, options });
+        self.command(conn, [ConsumerCommand::Ready { count: ready_count }]);
+    }
+
+    /// Lets so much time pass; what becomes due is for the caller to handle.
+    fn pass(&mut self, time: Duration) {
+        self.now = Now { mono: self.now.mono + time, wall: self.now.wall + time };
+    }
+
+    /// `requests` publishes of `messages` each, as a session hands them over.
+    fn requests(&mut self, requests: usize, messages: usize) -> Vec<Vec<Batch>> {
+        let request = |_| {
+            (0..messages).for_each(|_| self.builder.push(&BODY, None));
+            self.builder.finish()
+        };
+        (0..requests).map(request).collect()
+    }
+
+    fn publish(&mut self, requests: Vec<Vec<Batch>>) {
+        for batches in requests {
+            self.topic.handle_publish(self.now, PRODUCER, RequestId(0), batches);
+            self.drain();
+        }
+    }
+
+    fn publish_new(&mut self, messages: usize) {
+        let requests = self.requests(1, messages);
+        self.publish(requests);
+    }
+
+    fn command(&mut self, conn: ConnId, commands: impl IntoIterator<Item = ConsumerCommand>) {
+        self.topic.handle_consumer(self.now, conn, commands);
+        self.drain();
+    }
+
+    fn pause(&mut self, channel: &ChannelName, paused: bool) {
+        self.topic.handle_pause_channel(self.now, channel, paused);
+        self.drain();
+    }
+
+    fn handle_timeout(&mut self) {
+        self.topic.handle_timeout(self.now);
+        self.drain();
+    }
+
+    fn drain(&mut self) {
+        while let Some(output) = self.topic.poll_output() {
+            match output {
+                Output::Deliver { conn, run } => self.delivered.push((conn, run)),
+                Output::Answer { answer, .. } => _ = black_box(answer),
+                Output::Event(event) => _ = black_box(event),
+                Output::Store(op) => match (&mut self.held, &op.effect) {
+                    (Some(held), StorageEffect::Append { .. }) => held.push_back(op),
+                    _ => self.execute(op),
+                },
+            }
+        }
+    }
+
+    fn execute(&mut self, op: StorageOp) {
+        let result = match (&mut self.store, &op.effect) {
+            (Some(store), effect) => store.execute(self.now.mono, &op.log, effect),
+            (None, StorageEffect::Open) => Ok(StorageReply::Opened { unread: 0 }),
+            (None, StorageEffect::Append { .. }) => Ok(StorageReply::Appended),
+            (None, _) => Ok(StorageReply::Done),
+        };
+        self.topic.handle_completion(self.now, StorageCompletion { op: op.op, log: op.log, result });
+    }
+
+    /// Answers the oldest appends, so that `pending` are left.
+    fn let_disk_go_on(&mut self, pending: usize) {
+        while let Some(op) = self.held.as_mut().filter(|held| held.len() > pending).and_then(VecDeque::pop_front) {
+            self.execute(op);
+        }
+        self.drain();
+    }
+
+    /// Opens the windows of all who got something, as hosts do that have written it: who got what.
+    fn written(&mut self) -> Vec<(ConnId, MessageId)> {
+        let delivered = std::mem::take(&mut self.delivered);
+        let mut ids = Vec::new();
+        for (conn, run) in &delivered {
+            ids.extend(run.batch.heads()[run.from as usize..run.to as usize].iter().map(|head| (*conn, head.id)));
+            let bytes = run.messages().map(|message| message.body.len() as u64).sum();
+            self.command(*conn, [ConsumerCommand::Credit { bytes }]);
+        }
+        ids
+    }
+
+    fn finish_delivered(&mut self) {
+        for (conn, id) in self.written() {
+            self.command(conn, [ConsumerCommand::Finish { id }]);
+        }
+    }
+}
+
+fn channel(name: impl AsRef<[u8]>) -> ChannelName {
+    ChannelName::parse(name).expect("a valid name")
+}
+
+/// Times `step` on what `prepare` made of `state`; it is about `messages` messages.
+fn measure<S, P>(
+    group: &mut BenchmarkGroup<'_, WallTime>,
+    name: String,
+    messages: usize,
+    state: &mut S,
+    mut prepare: impl FnMut(&mut S) -> P,
+    mut step: impl FnMut(&mut S, P),
+) {
+    group.throughput(Throughput::Elements(messages as u64));
+    group.bench_function(name, |b| {
+        b.iter_custom(|iterations| {
+            let mut spent = Duration::ZERO;
+            for _ in 0..iterations {
+                let prepared = prepare(state);
+                let start = std::time::Instant::now();
+                step(state, prepared);
+                spent += start.elapsed();
+            }
+            spent
+        });
+    });
+}
+
+/// Nobody takes anything.
+fn publish(c: &mut Criterion) {
+    let mut group = c.benchmark_group("publish");
+    for (channels, requests, messages) in
+        [(1, 200, 1), (1, 1, 200), (16, 200, 1), (16, 1, 200), (1000, 20, 1), (1000, 1, 200)]
+    {
+        let mut rig = Rig::new();
+        let names: Vec<ChannelName> = (0..channels).map(|i| channel(format!("channel{i}"))).collect();
+        names.iter().for_each(|name| _ = rig.topic.handle_create_channel(rig.now, name));
+        let prepare = |rig: &mut Rig| {
+            for name in &names {
+                rig.topic.handle_empty_channel(rig.now, name);
+                rig.drain();
+            }
+            rig.requests(requests, messages)
+        };
+        let name = format!("{messages} to {channels} channels");
+        measure(&mut group, name, requests * messages, &mut rig, prepare, Rig::publish);
+    }
+    group.finish();
+}
+
+/// A rig with `consumers` on one channel, RDY 2500.
+fn subscribed(consumers: u64) -> (Rig, ChannelName) {
+    let (mut rig, name) = (Rig::new(), channel("channel"));
+    (1..=consumers).for_each(|conn| rig.subscribe(ConnId(conn), &name, HOUR, 2500));
+    (rig, name)
+}
+
+fn deliver(c: &mut Criterion) {
+    let mut group = c.benchmark_group("deliver");
+    for consumers in [1, 2] {
+        let (mut rig, name) = subscribed(consumers);
+        for (requests, messages) in [(200, 1), (1, 200)] {
+            let prepare = |rig: &mut Rig| {
+                rig.finish_delivered();
+                rig.requests(requests, messages)
+            };
+            let name = format!("publish {messages} to {consumers} consumers");
+            measure(&mut group, name, requests * messages, &mut rig, prepare, Rig::publish);
+        }
+        let prepare = |rig: &mut Rig| {
+            rig.finish_delivered();
+            rig.pause(&name, true);
+            rig.publish_new(2000);
+        };
+        let title = format!("backlog to {consumers} consumers");
+        measure(&mut group, title, 2000, &mut rig, prepare, |rig, ()| rig.pause(&name, false));
+    }
+    group.finish();
+}
+
+/// What consumer 1 does with 2,000 messages it was given.
+fn answer(c: &mut Criterion) {
+    const MESSAGES: usize = 2000;
+    const CONN: ConnId = ConnId(1);
+    let mut group = c.benchmark_group("answer");
+    let finish = |id| ConsumerCommand::Finish { id };
+
+    let mut random = Rng::new(1);
+    for order in ["in order", "reversed", "shuffled"] {
+        let prepare = |rig: &mut Rig| {
+            rig.publish_new(MESSAGES);
+            let mut commands: Vec<_> = rig.written().into_iter().map(|(_, id)| finish(id)).collect();
+            match order {
+                "reversed" => commands.reverse(),
+                "shuffled" => (1..commands.len()).for_each(|i| commands.swap(i, random.below(i as u64 + 1) as usize)),
+                _ => {}
+            }
+            commands
+        };
+        measure(&mut group, format!("finish {order}"), MESSAGES, &mut subscribed(1).0, prepare, |rig, commands| {
+            rig.command(CONN, commands);
+        });
+    }
+    let prepare = |rig: &mut Rig| {
+        rig.publish_new(MESSAGES);
+        rig.written()
+    };
+    measure(&mut group, "finish one at a time".into(), MESSAGES, &mut subscribed(1).0, prepare, |rig, ids| {
+        ids.into_iter().for_each(|(conn, id)| rig.command(conn, [finish(id)]));
+    });
+
+    for (title, delay) in [("requeue", Duration::ZERO), ("requeue with delay", MILLISECOND)] {
+        let (mut rig, name) = subscribed(1);
+        rig.publish_new(MESSAGES);
+        let prepare = |rig: &mut Rig| {
+            rig.pass(delay);
+            rig.handle_timeout();
+            rig.pause(&name, false);
+            let ids = rig.written();
+            assert_eq!(ids.len(), MESSAGES);
+            rig.pause(&name, true);
+            ids.into_iter().map(|(_, id)| ConsumerCommand::Requeue { id, delay }).collect::<Vec<_>>()
+        };
+        measure(&mut group, title.into(), MESSAGES, &mut rig, prepare, |rig, commands| rig.command(CONN, commands));
+    }
+
+    let mut rig = subscribed(1).0;
+    rig.publish_new(MESSAGES);
+    let ids = rig.written();
+    let prepare = |rig: &mut Rig| {
+        rig.pass(Duration::from_micros(1));
+        ids.iter().map(|&(_, id)| ConsumerCommand::Touch { id, msg_timeout: HOUR }).collect::<Vec<_>>()
+    };
+    measure(&mut group, "touch".into(), MESSAGES, &mut rig, prepare, |rig, commands| rig.command(CONN, commands));
+    group.finish();
+}
+
+/// Deadlines of messages in flight, with `pending` of them.
+fn timeouts(c: &mut Criterion) {
+    let mut group = c.benchmark_group("timeouts");
+    for pending in [10, 1_000_000] {
+        let (mut rig, name) = (Rig::new(), channel("channel"));
+        let together = pending.min(200);
+        let msg_timeout = MILLISECOND * (pending / together) as u32;
+        rig.subscribe(ConnId(1), &name, msg_timeout, u32::MAX);
+        for _ in 0..pending / together {
+            rig.publish_new(together);
+            rig.written();
+            rig.pass(MILLISECOND);
+        }
+        // The oldest time out and go out again, as the youngest.
+        let prepare = |rig: &mut Rig| {
+            rig.written();
+            rig.pass(MILLISECOND);
+        };
+        let title = format!("expire and deliver again, {pending} pending");
+        rig.now = Now { mono: rig.topic.poll_timeout().expect("messages are in flight").0, ..rig.now };
+        rig.handle_timeout();
+        measure(&mut group, title, together, &mut rig, prepare, |rig, ()| rig.handle_timeout());
+
+        measure(
+            &mut group,
+            format!("next deadline, {pending} pending"),
+            1,
+            &mut rig,
+            |_| (),
+            |rig, ()| {
+                black_box(rig.topic.poll_timeout());
+            },
+        );
+
+        let prepare = |rig: &mut Rig| {
+            rig.finish_delivered();
+            rig.requests(1, 200)
+        };
+        rig.written();
+        measure(&mut group, format!("publish and deliver, {pending} pending"), 200, &mut rig, prepare, Rig::publish);
+
+        let prepare = |rig: &mut Rig| {
+            rig.publish_new(200);
+            rig.written().into_iter().map(|(_, id)| ConsumerCommand::Finish { id }).collect::<Vec<_>>()
+        };
+        measure(&mut group, format!("finish youngest, {pending} pending"), 200, &mut rig, prepare, |rig, commands| {
+            rig.command(ConnId(1), commands);
+        });
+    }
+    group.finish();
+}
+
+/// Due times of deferred messages, each its own, with `pending` of them.
+fn deferrals(c: &mut Criterion) {
+    const MESSAGES: usize = 200;
+    let mut group = c.benchmark_group("deferrals");
+    for pending in [10, 1_000_000] {
+        let (mut rig, mut random) = (Rig::new(), Rng::new(1));
+        rig.subscribe(ConnId(1), &channel("channel"), HOUR, u32::MAX);
+        let mut requests = |rig: &mut Rig, messages| {
+            for _ in 0..messages {
+                let delay = Duration::from_nanos(1 + random.below(HOUR.as_nanos() as u64));
+                rig.builder.push(&BODY, Some(rig.now.wall + delay));
+            }
+            vec![rig.builder.finish()]
+        };
+        let first = requests(&mut rig, pending + MESSAGES);
+        rig.publish(first);
+        let wait_for_due = |rig: &mut Rig| {
+            let (at, _) = rig.topic.poll_timeout().expect("messages are deferred");
+            rig.pass(at.since(rig.now.mono));
+            rig.handle_timeout();
+        };
+        let prepare = |rig: &mut Rig| {
+            (0..MESSAGES).for_each(|_| wait_for_due(rig));
+            rig.finish_delivered();
+            requests(rig, MESSAGES)
+        };
+        measure(&mut group, format!("defer, {pending} pending"), MESSAGES, &mut rig, prepare, Rig::publish);
+
+        measure(
+            &mut group,
+            format!("next deadline, {pending} pending"),
+            1,
+            &mut rig,
+            |_| (),
+            |rig, ()| {
+                black_box(rig.topic.poll_timeout());
+            },
+        );
+
+        let prepare = |rig: &mut Rig| {
+            rig.finish_delivered();
+            let again = requests(rig, MESSAGES);
+            rig.publish(again);
+        };
+        let title = format!("deliver when due, {pending} pending");
+        measure(&mut group, title, MESSAGES, &mut rig, prepare, |rig, ()| {
+            (0..MESSAGES).for_each(|_| wait_for_due(rig))
+        });
+    }
+    group.finish();
+}
+
+/// Operations on one channel of a topic with many, all of which have deadlines.
+fn many_channels(c: &mut Criterion) {
+    const MESSAGES: usize = 10;
+    let mut group = c.benchmark_group("one channel");
+    for channels in [1u64, 100, 10_000] {
+        let mut rig = Rig::new();
+        for conn in 1..=channels {
+            rig.subscribe(ConnId(conn), &channel(format!("channel{conn}")), HOUR, 2500);
+        }
+        // One channel after the other; when all have finished theirs, there are new ones for all.
+        let (mut conn, mut ids) = (channels, Vec::new());
+        let prepare = |rig: &mut Rig| {
+            conn = conn % channels + 1;
+            if conn == 1 {
+                rig.publish_new(MESSAGES);
+                ids = rig.written();
+                ids.truncate(MESSAGES);
+            }
+            let finish = |&(_, id)| ConsumerCommand::Finish { id };
+            (ConnId(conn), ids.iter().map(finish).collect::<Vec<_>>())
+        };
+        let title = format!("finish, {channels} channels");
+        measure(&mut group, title, MESSAGES, &mut rig, prepare, |rig, (conn, commands)| rig.command(conn, commands));
+
+        // Time stands still for the others.
+        rig.publish_new(MESSAGES);
+        let mut ids = rig.written();
+        ids.retain(|&(conn, _)| conn == ConnId(1));
+        let requeue = |id| ConsumerCommand::Requeue { id, delay: Duration::from_nanos(1) };
+        let prepare = |rig: &mut Rig| {
+            rig.written();
+            ids.iter().map(|&(_, id)| requeue(id)).collect::<Vec<_>>()
+        };
+        let title = format!("requeue with delay and deliver again, {channels} channels");
+        measure(&mut group, title, MESSAGES, &mut rig, prepare, |rig, commands| {
+            rig.command(ConnId(1), commands);
+            rig.pass(Duration::from_nanos(1));
+            rig.handle_timeout();
+        });
+    }
+    group.finish();
+}
+
+/// Every message goes through the channel's log: with and without the cost of the store.
+fn write_through(c: &mut Criterion) {
+    const MESSAGES: usize = 200;
+    let mut group = c.benchmark_group("write-through");
+    for with_store in [false, true] {
+        let options = StoreOptions { max_bytes_per_file: 1024 * 1024, ..StoreOptions::default() };
+        let store = Store::new(MemoryFiles::default(), options).expect("no file fails");
+        let config = Config { publish_ack: PublishAck::Written, ..Config::default() };
+        let mut rig = Rig::with_config(config, with_store.then_some(store));
+        rig.subscribe(ConnId(1), &channel("channel"), HOUR, 2500);
+        let title = if with_store { "in a store" } else { "alone" };
+        for (requests, messages) in [(MESSAGES, 1), (1, MESSAGES)] {
+            let prepare = |rig: &mut Rig| {
+                rig.finish_delivered();
+                rig.requests(requests, messages)
+            };
+            let title = format!("publish {messages} and deliver, {title}");
+            measure(&mut group, title, MESSAGES, &mut rig, prepare, Rig::publish);
+        }
+        let prepare = |rig: &mut Rig| {
+            rig.publish_new(MESSAGES);
+            rig.written().into_iter().map(|(_, id)| ConsumerCommand::Finish { id }).collect::<Vec<_>>()
+        };
+        rig.finish_delivered();
+        measure(&mut group, format!("finish, {title}"), MESSAGES, &mut rig, prepare, |rig, commands| {
+            rig.command(ConnId(1), commands);
+        });
+    }
+    for pending in [10, 10_000] {
+        let config = Config { publish_ack: PublishAck::Synced, ..Config::default() };
+        let mut rig = Rig { held: Some(VecDeque::new()), ..Rig::with_config(config, None) };
+        rig.topic.handle_create_channel(rig.now, &channel("channel"));
+        let first = rig.requests(pending, 1);
+        rig.publish(first);
+        let prepare = |rig: &mut Rig| {
+            rig.let_disk_go_on(pending);
+            rig.requests(MESSAGES, 1)
+        };
+        measure(&mut group, format!("publish 1, {pending} appends pending"), MESSAGES, &mut rig, prepare, Rig::publish);
+    }
+    group.finish();
+}
+
+criterion_group! {
+    name = benches;
+    config = Criterion::default().warm_up_time(MILLISECOND * 300).measurement_time(MILLISECOND * 1500).sample_size(20);
+    targets = publish, deliver, answer, timeouts, deferrals, many_channels, write_through
+}
+criterion_main!(benches);
