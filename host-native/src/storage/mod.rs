@@ -26,9 +26,11 @@ pub use os_files::OsFiles;
 const BATCH_MAX: usize = 1024;
 const METADATA_NAME: &str = "nsqd.dat";
 
+type Call = Box<dyn FnOnce(&mut Store<OsFiles>) + Send>;
+
 enum Job {
     Operation(StorageOp),
-    Call(Box<dyn FnOnce(&mut Store<OsFiles>) + Send>),
+    Call(Call),
     Synced(SyncJob, Result<(), StorageError>),
     Stop,
 }
