@@ -21,7 +21,7 @@ impl Rng {
 
     /// Uniform in `0..bound`; `bound` is not zero.
     pub fn below(&mut self, bound: u64) -> u64 {
-        (u128::from(self.next_u64()) * u128::from(bound) >> 64) as u64
+        ((u128::from(self.next_u64()) * u128::from(bound)) >> 64) as u64
     }
 }
 

@@ -1,3 +1,5 @@
+//! Tests of what is logged and how it looks.
+
 use super::*;
 use std::sync::Mutex;
 use tracing::{debug, error, info, warn};

@@ -1,6 +1,8 @@
 //! Project tasks: `cargo xtask TASK`. Each task is a module of its own; this file only names them.
 
 mod bench;
+mod setup;
+mod test;
 
 use clap::{Parser, Subcommand};
 
@@ -15,10 +17,13 @@ struct Cli {
 enum Task {
     /// Measure our nsqd, alone or side by side with another one
     Bench(bench::Args),
+    /// Run all tests, with the set-up they need
+    Test(test::Args),
 }
 
 fn main() -> anyhow::Result<()> {
     match Cli::parse().task {
         Task::Bench(args) => bench::run(args),
+        Task::Test(args) => test::run(&args),
     }
 }

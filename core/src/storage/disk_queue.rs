@@ -478,7 +478,8 @@ impl DiskQueue {
     /// The oldest `count` records passed are done with.
     pub(super) fn release(&mut self, count: u64, files: &mut impl Files) {
         let count = usize::try_from(count).unwrap_or(usize::MAX).min(self.passed.len());
-        if let Some(last) = self.passed.drain(..count).last() {
+        let last = self.passed.drain(..count).next_back();
+        if let Some(last) = last {
             self.operations += count as u64;
             self.move_released(last, files);
         }

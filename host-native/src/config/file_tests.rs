@@ -1,3 +1,5 @@
+//! Tests of reading configuration files.
+
 use super::super::NsqdOptions;
 use super::*;
 

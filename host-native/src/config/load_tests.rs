@@ -1,3 +1,5 @@
+//! Tests of what a command line and a file come to together.
+
 use super::super::{NsqdOptions, Source};
 use super::*;
 

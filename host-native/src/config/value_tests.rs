@@ -1,3 +1,5 @@
+//! Tests of the values that options take.
+
 use super::*;
 use crate::config::nsqd::{TlsRequired, TlsVersion};
 use crate::log::LogLevel;

@@ -28,6 +28,8 @@ pub use os_files::OsFiles;
 const BATCH_MAX: usize = 1024;
 const METADATA_NAME: &str = "nsqd.dat";
 
+type Call = Box<dyn FnOnce(&mut Store<OsFiles>) + Send>;
+
 enum Job {
     Work(Work),
     Synced(SyncJob, Result<(), StorageError>),
@@ -35,7 +37,7 @@ enum Job {
 
 enum Work {
     Operation(StorageOp),
-    Call(Box<dyn FnOnce(&mut Store<OsFiles>) + Send>),
+    Call(Call),
     Stop,
 }
 

@@ -298,10 +298,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
 
     /// The topic `name`, known to this connection from now on. One that was deleted meanwhile is made anew.
     fn topic(&mut self, name: &TopicName) -> Arc<TopicCell> {
-        if let Some(cell) = self.topics.get(name) {
-            if self.node.is_exiting() || !cell.is_over() {
-                return cell.clone();
-            }
+        if let Some(cell) = self.topics.get(name)
+            && (self.node.is_exiting() || !cell.is_over())
+        {
+            return cell.clone();
         }
         let cell = self.node.ensure_topic(name);
         cell.attach(self.client.conn, &self.client.mailbox);

@@ -1,3 +1,5 @@
+//! Tests of nsqd's options and their checks.
+
 use super::check::check_ignored;
 use super::*;
 use crate::config::flags::all_flags;

@@ -1,0 +1,122 @@
+//! Building for wasm32-unknown-unknown, and the tools that go with wasm-bindgen.
+//!
+//! The standard library for that target comes from rustup. Where rustup cannot fetch it, Debian's compiler builds its own from
+//! source, in a target directory of its own: two compilers in one directory rebuild each other's crates.
+//! The tools must have the version of the crate; they are installed under `target` where the PATH does not have them.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result, ensure};
+
+use super::{Missing, apt_install, cargo, is_ci, root, run, words, works};
+
+const TARGET: &str = "wasm32-unknown-unknown";
+/// The compiler, the sources of its standard library, and its linker.
+const DEBIAN: [&str; 4] = ["rustc-web", "cargo-web", "rust-web-src", "lld-22"];
+const DEBIAN_LINKER: &str = "/usr/bin/wasm-ld-22";
+const TOOLS: [&str; 2] = ["wasm-bindgen", "wasm-bindgen-test-runner"];
+
+/// What builds for wasm here.
+#[derive(Debug)]
+pub(crate) struct Wasm {
+    debian: bool,
+    target: PathBuf,
+    /// Their directory; empty where the PATH has them.
+    tools: PathBuf,
+}
+
+impl Wasm {
+    /// Finds or installs what is needed. `target` is the target directory of this run.
+    pub(crate) fn ensure(target: &Path) -> Result<Self> {
+        let debian = !has_std() && !works(words(&["rustup", "target", "add", TARGET]).current_dir(root()));
+        if debian && !works(words(&["dpkg-query", "--show"]).args(DEBIAN)) {
+            if !is_ci() {
+                return Err(Missing(format!("the standard library for {TARGET}")).into());
+            }
+            apt_install(&DEBIAN)?;
+        }
+        let tools = tools(target)?;
+        let target = target.join(if debian { "wasm-debian" } else { "wasm" });
+        Ok(Self { debian, target, tools })
+    }
+
+    /// `cargo VERB` for wasm; tests run on Node.
+    pub(crate) fn cargo(&self, verb: &str) -> Command {
+        let mut command;
+        if self.debian {
+            command = Command::new("/usr/bin/cargo");
+            command.current_dir(root()).args([verb, "-Z", "build-std=std,panic_abort"]);
+            command.envs([("RUSTC", "/usr/bin/rustc"), ("RUSTDOC", "/usr/bin/rustdoc"), ("RUSTC_BOOTSTRAP", "1")]);
+            command.env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_LINKER", DEBIAN_LINKER);
+            // Of the other compiler.
+            command.env_remove("LD_LIBRARY_PATH").env_remove("CARGO");
+        } else {
+            command = cargo();
+            command.arg(verb);
+        }
+        command.args(["--target", TARGET, "--target-dir"]).arg(&self.target);
+        command.env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUNNER", self.tools.join(TOOLS[1]));
+        command
+    }
+
+    /// Makes a package for Node in `directory` from what `cargo build --release` made of the library `name`.
+    pub(crate) fn bindgen(&self, name: &str, directory: &Path) -> Command {
+        let mut command = Command::new(self.tools.join(TOOLS[0]));
+        command.args(["--target", "nodejs", "--out-dir"]).arg(directory);
+        command.arg(self.target.join(TARGET).join("release").join(name).with_extension("wasm"));
+        command
+    }
+}
+
+/// Whether the compiler in use has a standard library for the target.
+fn has_std() -> bool {
+    let Ok(output) = words(&["rustc", "--print", "target-libdir", "--target", TARGET]).current_dir(root()).output()
+    else {
+        return false;
+    };
+    Path::new(String::from_utf8_lossy(&output.stdout).trim()).is_dir()
+}
+
+/// Where the tools of the right version are.
+fn tools(target: &Path) -> Result<PathBuf> {
+    let lock = std::fs::read_to_string(root().join("Cargo.lock")).context("read Cargo.lock")?;
+    let version = locked(&lock, "wasm-bindgen").context("wasm-bindgen is not in Cargo.lock")?;
+    let own = target.join("tools");
+    for directory in [PathBuf::new(), own.join("bin")] {
+        if TOOLS.iter().all(|tool| is_version(directory.join(tool), version)) {
+            return Ok(directory);
+        }
+    }
+    run(cargo()
+        .args(["install", "wasm-bindgen-cli", "--locked", "--quiet", "--version", version, "--root"])
+        .arg(&own))?;
+    let tools = own.join("bin");
+    ensure!(TOOLS.iter().all(|tool| is_version(tools.join(tool), version)), "{} are not {version}", TOOLS.join(", "));
+    Ok(tools)
+}
+
+fn is_version(tool: PathBuf, version: &str) -> bool {
+    let output = Command::new(tool).arg("--version").output();
+    output.is_ok_and(|output| String::from_utf8_lossy(&output.stdout).trim().ends_with(version))
+}
+
+/// The version of a package in a lock file.
+fn locked<'a>(lock: &'a str, name: &str) -> Option<&'a str> {
+    let name = format!("name = \"{name}\"");
+    let line = lock.lines().skip_while(|line| *line != name).nth(1)?;
+    line.strip_prefix("version = \"")?.strip_suffix('"')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_are_read_from_the_lock_file() {
+        let lock = "[[package]]\nname = \"wasm-bindgen-macro\"\nversion = \"0.2.1\"\n\n\
+                    [[package]]\nname = \"wasm-bindgen\"\nversion = \"0.2.130\"\nsource = \"x\"\n";
+        assert_eq!(locked(lock, "wasm-bindgen"), Some("0.2.130"));
+        assert_eq!(locked(lock, "wasm"), None);
+    }
+}

@@ -1,0 +1,125 @@
+//! What the parts of `cargo xtask test` run.
+
+use std::path::PathBuf;
+use std::process::Command;
+
+use anyhow::{Result, bail};
+
+use super::Steps;
+use super::count::Runner;
+use crate::setup::wasm::Wasm;
+use crate::setup::{self, cargo, root, words};
+
+/// One part. Its function returns an error where it cannot go on; what fails on the way is in [`Steps`].
+pub(super) struct Part {
+    pub(super) name: &'static str,
+    pub(super) about: &'static str,
+    /// Runs only when it is named, for another part has it, too.
+    pub(super) on_its_own: bool,
+    pub(super) run: fn(&mut Steps) -> Result<()>,
+}
+
+pub(super) const PARTS: &[Part] = &[
+    Part { name: "lint", about: "format, clippy, documentation", on_its_own: false, run: lint },
+    Part { name: "tidy", about: "sizes, links, bans, the core's dependencies", on_its_own: true, run: tidy },
+    Part {
+        name: "rust",
+        about: "cargo test: units, conformance, robustness, fuzz corpus",
+        on_its_own: false,
+        run: rust,
+    },
+    Part { name: "go", about: "go-nsq against our nsqd", on_its_own: false, run: go },
+    Part { name: "python", about: "pynsq against our nsqd", on_its_own: false, run: python },
+    Part { name: "node", about: "nsqjs against our nsqd", on_its_own: false, run: node },
+    Part { name: "wasm", about: "the core's tests in wasm, the bindings on Node", on_its_own: false, run: wasm },
+];
+
+fn lint(steps: &mut Steps) -> Result<()> {
+    setup::RUSTFMT.ensure()?;
+    setup::CLIPPY.ensure()?;
+    steps.step(Runner::None, cargo().args(["fmt", "--all", "--check"]))?;
+    steps.step(
+        Runner::None,
+        cargo().args(["clippy", "--quiet", "--workspace", "--all-targets", "--", "-D", "warnings"]),
+    )?;
+    steps.step(
+        Runner::None,
+        cargo().args(["doc", "--quiet", "--workspace", "--no-deps"]).env("RUSTDOCFLAGS", "-D warnings"),
+    )?;
+    Ok(())
+}
+
+fn tidy(steps: &mut Steps) -> Result<()> {
+    steps.step(Runner::Cargo, cargo().args(["test", "--package", "sansq-tests", "--test", "tidy"]))?;
+    Ok(())
+}
+
+fn rust(steps: &mut Steps) -> Result<()> {
+    let mut tests = cargo();
+    tests.args(["test", "--workspace", "--no-fail-fast"]);
+    with_daemon(steps, &mut tests)?;
+    steps.step(Runner::Cargo, &mut tests)?;
+    Ok(())
+}
+
+fn go(steps: &mut Steps) -> Result<()> {
+    setup::GO.ensure()?;
+    let mut tests = words(&["go", "test", "-v", "-count=1", "./..."]);
+    with_daemon(steps, tests.current_dir(clients("go")))?;
+    steps.step(Runner::Go, &mut tests)?;
+    Ok(())
+}
+
+fn python(steps: &mut Steps) -> Result<()> {
+    let directory = clients("python");
+    let python = setup::python_environment(&steps.target, &directory.join("requirements.txt"))?;
+    let mut tests = Command::new(python);
+    with_daemon(steps, tests.args(["-m", "pytest"]).current_dir(directory))?;
+    steps.step(Runner::Pytest, &mut tests)?;
+    Ok(())
+}
+
+fn node(steps: &mut Steps) -> Result<()> {
+    let directory = clients("node");
+    setup::node_modules(&directory)?;
+    let mut tests = words(&["npm", "test", "--silent"]);
+    with_daemon(steps, tests.current_dir(directory))?;
+    steps.step(Runner::Node, &mut tests)?;
+    Ok(())
+}
+
+fn wasm(steps: &mut Steps) -> Result<()> {
+    setup::NODE.ensure()?;
+    let wasm = Wasm::ensure(&steps.target)?;
+    steps.step(Runner::Cargo, wasm.cargo("test").args(["--package", "sansq-core", "--tests", "--no-fail-fast"]))?;
+    let directory = root().join("host-wasm");
+    let package = steps.target.join("test/sansq-wasm");
+    if steps.step(Runner::None, wasm.cargo("build").args(["--quiet", "--release", "--package", "sansq-wasm"]))?
+        && steps.step(Runner::None, &mut wasm.bindgen("sansq_wasm", &package))?
+    {
+        let mut tests = words(&["node", "--test", "--test-reporter=spec"]);
+        steps.step(Runner::Node, tests.current_dir(directory).env("SANSQ_WASM", package.join("sansq_wasm.js")))?;
+    }
+    Ok(())
+}
+
+/// Where the tests with a real client are.
+fn clients(language: &str) -> PathBuf {
+    root().join("tests/clients").join(language)
+}
+
+/// Builds the nsqd that whole-system tests run, and names it to them. Unless another one is to be tested.
+fn with_daemon(steps: &mut Steps, tests: &mut Command) -> Result<()> {
+    if std::env::var_os("SANSQ_NSQD").is_some() {
+        return Ok(());
+    }
+    if !steps.step(Runner::None, cargo().args(["build", "--quiet", "--release", "--package", "sansq"]))? {
+        bail!("there is no daemon to test");
+    }
+    let nsqd = steps.target.join("release/nsqd");
+    // The variable is split at spaces. Tests find the usual place themselves.
+    if !nsqd.to_string_lossy().contains(char::is_whitespace) {
+        tests.env("SANSQ_NSQD", nsqd);
+    }
+    Ok(())
+}
