@@ -5,6 +5,8 @@ pub mod daemon;
 pub mod http;
 pub mod log;
 pub mod node;
+pub mod one_command;
 pub mod storage;
 pub mod tcp;
+pub mod terminal;
 pub mod workers;
