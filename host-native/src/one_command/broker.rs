@@ -25,7 +25,7 @@ pub(super) fn run(args: Vec<OsString>) -> Result<(), Failure> {
             return Ok(());
         }
         Err(ConfigError::Usage(error)) => return Err(Misuse::Nsqd(error.to_string()).into()),
-        Err(error @ ConfigError::File(_)) => return Err(anyhow!(error).into()),
+        Err(error @ ConfigError::File(_)) => return Err(anyhow!("{error}").into()),
     };
     if let Some(word) = loaded.ignored.first() {
         return Err(Misuse::TooMany(word.clone()).into());

@@ -11,6 +11,13 @@ use crate::terminal::Paint;
 /// Where the broker listens, and where the small commands look for it, unless told otherwise.
 pub(super) const TCP_ADDRESS: &str = "127.0.0.1:4150";
 
+const HOW_IT_WORKS: &str = "  Producers publish messages to a topic. Each channel of the topic gets a copy of every
+  message, and hands it to one of its consumers: two programs that both need all messages
+  use two channels, two workers that share the work use one. A consumer finishes each
+  message (FIN) when it is done; one that is not finished in a minute is delivered again.
+  A topic without a channel keeps its messages until the first one comes.
+";
+
 /// The page of `sansq --help`.
 pub(super) fn help(paint: Paint) -> String {
     let own = own_command();
@@ -24,7 +31,7 @@ pub(super) fn help(paint: Paint) -> String {
         ("nsqd [FLAGS...]", "The daemon for servers: nsqd, flag for flag. Also a program of its own."),
     ];
     let minute = [
-        (format!("{own}"), "in one terminal; then, in another:"),
+        (own.clone(), "in one terminal; then, in another:"),
         (format!("{own} pub greetings hello"), "the topic exists from now on"),
         (format!("{own} tail greetings"), "prints hello, and what comes after it"),
     ];
@@ -52,13 +59,7 @@ pub(super) fn help(paint: Paint) -> String {
         page += &format!("  {}{:pad$}  {}\n", paint.flag(command), "", paint.dim(says), pad = width - command.len());
     }
     page += &format!("\n{}\n", paint.heading("How it works"));
-    page += "\
-  Producers publish messages to a topic. Each channel of the topic gets a copy of every
-  message, and hands it to one of its consumers: two programs that both need all messages
-  use two channels, two workers that share the work use one. A consumer finishes each
-  message (FIN) when it is done; one that is not finished in a minute is delivered again.
-  A topic without a channel keeps its messages until the first one comes.
-";
+    page += HOW_IT_WORKS;
     page += &format!("\n{}\n", paint.heading("Where to go on"));
     for (command, says) in more {
         page += &format!("  {}\n      {says}\n", paint.flag(command));
@@ -114,8 +115,8 @@ pub(super) fn running(addresses: &Addresses, data_path: &Path, paint: Paint) -> 
     let mut row = |name: &str, value: &str| page += &format!("  {name:<10}{value}\n");
     row("clients", &addresses.tcp);
     match http {
-        Some(address) if address.starts_with('/') => row("HTTP", address),
-        Some(address) => row("HTTP", &format!("http://{address}")),
+        Some(address) if address.parse::<SocketAddr>().is_ok() => row("HTTP", &format!("http://{address}")),
+        Some(path) => row("HTTP", path),
         None => row("HTTP", "off"),
     }
     row("data", &data_path.display().to_string());
