@@ -1,5 +1,6 @@
 //! nsqd as a process: from options to a running daemon and, on a signal, to its end with everything on disk.
 
+use std::ffi::OsString;
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::{Arc, OnceLock, Weak};
@@ -137,13 +138,23 @@ fn start_node(options: &NsqdOptions, data_path: &Path) -> Result<(Arc<Node>, Sto
     Ok((node, storage))
 }
 
+/// An address cannot be listened on.
+#[derive(Debug, thiserror::Error)]
+#[error("listen ({address}) failed - {error}")]
+pub struct ListenError {
+    /// As it was asked for.
+    pub address: String,
+    /// Why not.
+    pub error: std::io::Error,
+}
+
 struct Bound {
     address: String,
     port: Option<u16>,
 }
 
 async fn listen(address: &ListenAddress) -> Result<(Listener, Bound)> {
-    let failed = |error| anyhow!("listen ({address}) failed - {error}");
+    let failed = |error| ListenError { address: address.to_string(), error };
     match address {
         ListenAddress::Tcp { host, port } => {
             let host = if host.is_empty() { "0.0.0.0" } else { host };
@@ -194,16 +205,13 @@ fn core_config(options: &NsqdOptions) -> Config {
     }
 }
 
-/// The nsqd process.
-pub fn main() -> ExitCode {
-    let (options, log) = match nsqd::start() {
+/// The nsqd process. `args`: the words after its name.
+pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let (options, log) = match nsqd::start(args) {
         Ok(started) => started,
         Err(code) => return code,
     };
-    limits::raise_open_files();
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let ended = runtime.map_err(anyhow::Error::from).and_then(|runtime| runtime.block_on(run(options, log)));
-    match ended {
+    match run(options, log, |_| ()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             crate::fatal!("{error:#}");
@@ -212,10 +220,15 @@ pub fn main() -> ExitCode {
     }
 }
 
-/// Runs until SIGINT or SIGTERM.
-async fn run(options: NsqdOptions, log: LogHandle) -> Result<()> {
-    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
-    let daemon = Daemon::start(options, log).await?;
-    tokio::select! { _ = terminate.recv() => {}, _ = interrupt.recv() => {} }
-    daemon.stop().await
+/// Runs nsqd until SIGINT or SIGTERM, and returns when everything is on disk. `started` is called once it listens.
+pub fn run(options: NsqdOptions, log: LogHandle, started: impl FnOnce(&Addresses)) -> Result<()> {
+    limits::raise_open_files();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(async {
+        let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+        let daemon = Daemon::start(options, log).await?;
+        started(&daemon.addresses);
+        tokio::select! { _ = terminate.recv() => {}, _ = interrupt.recv() => {} }
+        daemon.stop().await
+    })
 }

@@ -6,6 +6,8 @@ pub mod http;
 pub mod limits;
 pub mod log;
 pub mod node;
+pub mod one_command;
 pub mod storage;
 pub mod tcp;
+pub mod terminal;
 pub mod workers;

@@ -289,10 +289,7 @@ fn positions_that_make_no_sense_cost_nothing() {
 #[test]
 fn counts_that_are_wrong_cost_nothing() {
     for depth in [0, 1, 500, -3] {
-        read_after(
-            |data| fs::write(data.join("t.diskqueue.meta.dat"), format!("{depth}\n0,0\n3,270\n")).unwrap(),
-            &[],
-        );
+        read_after(|data| fs::write(data.join("t.diskqueue.meta.dat"), format!("{depth}\n0,0\n3,270\n")).unwrap(), &[]);
     }
 }
 

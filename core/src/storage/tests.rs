@@ -268,9 +268,7 @@ fn unusable_metadata_is_no_loss() {
 
 #[test]
 fn metadata_far_beyond_the_files_does_not_hang() {
-    for metadata in
-        ["7\n0,0\n900000000000,0\n", "0\n0,0\n900000000000,64\n", "7\n900000000000,0\n900000000001,32\n"]
-    {
+    for metadata in ["7\n0,0\n900000000000,0\n", "0\n0,0\n900000000000,64\n", "7\n900000000000,0\n900000000001,32\n"] {
         let mut rig = Rig::new(100);
         rig.open();
         rig.append(0..7).unwrap();

@@ -3,5 +3,5 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    sansq::daemon::main()
+    sansq::daemon::main(std::env::args_os().skip(1))
 }

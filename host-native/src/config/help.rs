@@ -4,31 +4,10 @@
 //! its default. Colours are the caller's decision ([`super::load`] asks the terminal and `NO_COLOR`).
 
 use super::{Builtin, Flag, OptionSet, OptionValue, Role, find_flag};
+use crate::terminal::Paint;
 
 const WIDTH: usize = 88;
 const INDENT: &str = "      ";
-
-/// Paints words, or leaves them as they are.
-#[derive(Clone, Copy)]
-struct Paint(bool);
-
-impl Paint {
-    fn wrap(self, code: &str, text: &str) -> String {
-        if self.0 && !text.is_empty() { format!("\x1b[{code}m{text}\x1b[0m") } else { text.to_owned() }
-    }
-
-    fn heading(self, text: &str) -> String {
-        self.wrap("1;33", text)
-    }
-
-    fn flag(self, text: &str) -> String {
-        self.wrap("1;36", text)
-    }
-
-    fn dim(self, text: &str) -> String {
-        self.wrap("2", text)
-    }
-}
 
 /// The whole page.
 pub fn help_page<O: OptionSet>(colours: bool) -> String {

@@ -2,9 +2,9 @@
 
 use super::args::{self, CommandLine};
 use super::{ConfigError, OptionSet, file, usage_page};
-use crate::log;
+use crate::{log, terminal};
 use std::ffi::OsString;
-use std::io::{IsTerminal, Write};
+use std::io::Write;
 use std::process::ExitCode;
 
 /// Options as they were given, not yet checked for sense.
@@ -46,13 +46,14 @@ pub fn load<O: OptionSet>(args: impl IntoIterator<Item = OsString>, colours: boo
     Ok(Outcome::Run(Box::new(Loaded { options, warnings, ignored })))
 }
 
-/// [`load`] for a `main`: the process's arguments, and everything but a run already printed. The error is the exit
-/// code to end with.
+/// [`load`] for a `main`: everything but a run is already printed. The error is the exit code to end with.
 ///
 /// `log_prefix`: what the line about an unusable config file starts with.
-pub fn load_or_exit<O: OptionSet>(log_prefix: &str) -> Result<Loaded<O>, ExitCode> {
-    let colours = std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty());
-    match load::<O>(std::env::args_os().skip(1), colours) {
+pub fn load_or_exit<O: OptionSet>(
+    args: impl IntoIterator<Item = OsString>,
+    log_prefix: &str,
+) -> Result<Loaded<O>, ExitCode> {
+    match load::<O>(args, terminal::wants_colours(&std::io::stdout())) {
         Ok(Outcome::Run(loaded)) => Ok(*loaded),
         Ok(Outcome::Print(text)) => {
             // A reader that went away (`| head`) is no failure.

@@ -8,7 +8,7 @@ mod start;
 mod types;
 
 pub use check::{InvalidOptions, PutError, Unavailable};
-pub use start::start;
+pub use start::{begin, start};
 pub use types::{PublishAck, TlsClientAuthPolicy, TlsRequired, TlsVersion};
 
 use super::flags::options;

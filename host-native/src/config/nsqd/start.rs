@@ -5,15 +5,21 @@ use super::{InvalidOptions, NsqdOptions};
 use crate::config::{Loaded, load_or_exit};
 use crate::fatal;
 use crate::log::{self, LogHandle};
+use std::ffi::OsString;
 use std::process::ExitCode;
 use tracing::warn;
 
-/// Reads the options of this process, starts logging, and checks that nsqd can run as asked.
+/// Reads the options of nsqd from `args`, the words after the program's name, and goes on as [`begin`] does.
+pub fn start(args: impl IntoIterator<Item = OsString>) -> Result<(NsqdOptions, LogHandle), ExitCode> {
+    // nsqd says this before it has read --log-prefix, and so with the default.
+    begin(load_or_exit::<NsqdOptions>(args, "[nsqd] ")?)
+}
+
+/// Starts logging, and checks that nsqd can run as asked.
 ///
 /// If the process should end instead, everything is said and the error is its exit code.
-pub fn start() -> Result<(NsqdOptions, LogHandle), ExitCode> {
-    // nsqd says this before it has read --log-prefix, and so with the default.
-    let Loaded { options, warnings, ignored } = load_or_exit::<NsqdOptions>("[nsqd] ")?;
+pub fn begin(loaded: Loaded<NsqdOptions>) -> Result<(NsqdOptions, LogHandle), ExitCode> {
+    let Loaded { options, warnings, ignored } = loaded;
     let log = log::init(&options.log_prefix, options.log_level, options.log_format).map_err(|error| {
         log::fatal_line("[nsqd] ", &error.to_string());
         ExitCode::FAILURE

@@ -1,0 +1,198 @@
+//! What `sansq` shows: its help pages, and what it says when the broker runs.
+
+use std::net::SocketAddr;
+use std::path::Path;
+
+use super::{own_command, quoted};
+use crate::config::NSQ_VERSION;
+use crate::daemon::Addresses;
+use crate::terminal::Paint;
+
+/// Where the broker listens, and where the small commands look for it, unless told otherwise.
+pub(super) const TCP_ADDRESS: &str = "127.0.0.1:4150";
+
+const HOW_IT_WORKS: &str = "  Producers publish messages to a topic. Each channel of the topic gets a copy of every
+  message, and hands it to one of its consumers: two programs that both need all messages
+  use two channels, two workers that share the work use one. A consumer finishes each
+  message (FIN) when it is done; one that is not finished in a minute is delivered again.
+  A topic without a channel keeps its messages until the first one comes.
+";
+
+/// The page of `sansq --help`.
+pub(super) fn help(paint: Paint) -> String {
+    let own = own_command();
+    let usage = [
+        (
+            "",
+            "Starts a broker for this machine on ports 4150 (clients) and 4151 (HTTP).\nEvery flag of nsqd may follow.",
+        ),
+        ("pub TOPIC [MESSAGE...]", "Publishes each MESSAGE, or each line of standard input."),
+        ("tail TOPIC", "Prints messages as they come."),
+        ("nsqd [FLAGS...]", "The daemon for servers: nsqd, flag for flag. Also a program of its own."),
+    ];
+    let minute = [
+        (own.clone(), "in one terminal; then, in another:"),
+        (format!("{own} pub greetings hello"), "the topic exists from now on"),
+        (format!("{own} tail greetings"), "prints hello, and what comes after it"),
+    ];
+    let more = [
+        ("sansq pub --help, sansq tail --help", "the two commands in full"),
+        ("sansq nsqd --help", "every flag: memory and disk, timeouts, limits, durability"),
+        ("curl 'http://127.0.0.1:4151/stats'", "topics, channels, consumers, and what waits where"),
+        ("sansq --data-path DIR", "keeps messages in DIR"),
+        (
+            "sansq --tcp-address :4150 --http-address :4151",
+            "lets other machines in. Whoever reaches the ports may use them",
+        ),
+    ];
+    let mut page = format!("{} - a message queue: the NSQ broker, in one command\n", paint.flag("sansq"));
+    page += &format!("\n{}\n", paint.heading("Usage"));
+    for (command, does) in usage {
+        page += &format!("  {}\n", paint.flag(format!("sansq {command}").trim_end()));
+        for line in does.lines() {
+            page += &format!("      {line}\n");
+        }
+    }
+    page += &format!("\n{}\n", paint.heading("A first minute"));
+    let width = minute.iter().map(|(command, _)| command.len()).max().unwrap_or(0);
+    for (command, says) in &minute {
+        page += &format!("  {}{:pad$}  {}\n", paint.flag(command), "", paint.dim(says), pad = width - command.len());
+    }
+    page += &format!("\n{}\n", paint.heading("How it works"));
+    page += HOW_IT_WORKS;
+    page += &format!("\n{}\n", paint.heading("Where to go on"));
+    for (command, says) in more {
+        page += &format!("  {}\n      {says}\n", paint.flag(command));
+    }
+    page
+}
+
+/// The page of `sansq pub --help`.
+pub(super) fn pub_help() -> String {
+    format!(
+        "\
+sansq pub TOPIC [MESSAGE...] [--nsqd-tcp-address HOST:PORT]
+
+Publishes each MESSAGE to TOPIC; without any, each line of standard input, in batches.
+Empty lines are left out. A message that begins with a dash goes after `--`.
+When it says that messages are published, the broker has them.
+
+  --nsqd-tcp-address HOST:PORT   the broker, or the path of its Unix socket (default {TCP_ADDRESS})
+
+  sansq pub greetings hello 'good morning'
+  seq 1000000 | sansq pub numbers
+  sansq pub temperatures -- -5
+"
+    )
+}
+
+/// The page of `sansq tail --help`.
+pub(super) fn tail_help() -> String {
+    format!(
+        "\
+sansq tail TOPIC [--channel CHANNEL] [-n COUNT] [--nsqd-tcp-address HOST:PORT]
+
+Prints the messages of TOPIC, each on a line, and finishes them: this channel will not deliver
+them again. Other channels of the topic have copies of their own and notice nothing.
+
+  --channel CHANNEL              read through this channel, and share its messages with its other
+                                 consumers. Without it, a channel of its own, gone at the end
+  -n COUNT                       stop after COUNT messages
+  --nsqd-tcp-address HOST:PORT   the broker, or the path of its Unix socket (default {TCP_ADDRESS})
+
+The first channel of a topic gets what was published before it; every later one starts with
+the next message.
+"
+    )
+}
+
+/// What to say when the broker listens.
+pub(super) fn running(addresses: &Addresses, data_path: &Path, paint: Paint) -> String {
+    let own = own_command();
+    let tcp = reachable(&addresses.tcp);
+    let http = addresses.http.as_deref();
+    let mut page = format!("\n{} is running: an NSQ broker (nsqd {NSQ_VERSION})\n\n", paint.flag("sansq"));
+    let mut row = |name: &str, value: &str| page += &format!("  {name:<10}{value}\n");
+    row("clients", &addresses.tcp);
+    match http {
+        Some(address) if address.parse::<SocketAddr>().is_ok() => row("HTTP", &format!("http://{address}")),
+        Some(path) => row("HTTP", path),
+        None => row("HTTP", "off"),
+    }
+    row("data", &data_path.display().to_string());
+    row("open to", open_to([Some(addresses.tcp.as_str()), http]));
+
+    let at = if tcp == TCP_ADDRESS { String::new() } else { format!(" --nsqd-tcp-address {}", quoted(tcp.as_ref())) };
+    let publish = match http.map(|address| (address, address.parse::<SocketAddr>())) {
+        Some((address, Ok(_))) => format!("curl -d 'hello' 'http://{}/pub?topic=greetings'", reachable(address)),
+        Some((path, Err(_))) => {
+            format!("curl --unix-socket {} -d 'hello' 'http://nsqd/pub?topic=greetings'", quoted(path.as_ref()))
+        }
+        None => format!("{own} pub greetings hello{at}"),
+    };
+    page += "\nPublish a message and read it, in another terminal:\n\n";
+    page += &format!("  {}\n", paint.flag(&publish));
+    page += &format!("  {}\n", paint.flag(&format!("{own} tail greetings{at}")));
+    let hint = format!("Ctrl-C stops it and keeps all messages. {own} --help leads on.");
+    page += &format!("\n{}\n", paint.dim(&hint));
+    page
+}
+
+/// Who can connect.
+fn open_to(addresses: [Option<&str>; 2]) -> &'static str {
+    let inside = |address: &str| address.parse().map_or(true, |address: SocketAddr| address.ip().is_loopback());
+    if addresses.into_iter().flatten().all(inside) {
+        "this machine only"
+    } else {
+        "everyone who can reach these addresses: there is no password"
+    }
+}
+
+/// An address to connect to, for one to listen on.
+fn reachable(address: &str) -> String {
+    match address.parse::<SocketAddr>() {
+        Ok(SocketAddr::V4(v4)) if v4.ip().is_unspecified() => format!("127.0.0.1:{}", v4.port()),
+        Ok(SocketAddr::V6(v6)) if v6.ip().is_unspecified() => format!("[::1]:{}", v6.port()),
+        _ => address.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shown(tcp: &str, http: Option<&str>) -> String {
+        let addresses = Addresses { tcp: tcp.to_owned(), http: http.map(str::to_owned) };
+        running(&addresses, Path::new("/data"), Paint(false))
+    }
+
+    #[test]
+    fn the_usual_addresses_need_no_flags() {
+        let page = shown("127.0.0.1:4150", Some("127.0.0.1:4151"));
+        assert!(page.contains("  curl -d 'hello' 'http://127.0.0.1:4151/pub?topic=greetings'\n"), "{page}");
+        assert!(page.contains(" tail greetings\n"), "{page}");
+        assert!(page.contains("this machine only"), "{page}");
+        assert!(!page.contains('\x1b'));
+    }
+
+    #[test]
+    fn other_addresses_are_in_the_lines_to_paste() {
+        let page = shown("0.0.0.0:5150", None);
+        assert!(page.contains(" pub greetings hello --nsqd-tcp-address 127.0.0.1:5150\n"), "{page}");
+        assert!(page.contains("no password"), "{page}");
+        let page = shown("/run/nsqd.sock", Some("[::]:1"));
+        assert!(page.contains(" tail greetings --nsqd-tcp-address /run/nsqd.sock\n"), "{page}");
+        assert!(page.contains("'http://[::1]:1/pub?topic=greetings'"), "{page}");
+    }
+
+    #[test]
+    fn help_fits_a_terminal() {
+        for page in [help(Paint(false)), pub_help(), tail_help()] {
+            // The lines with the program's own path are as long as that is.
+            let own = own_command();
+            for line in page.lines().filter(|line| !line.contains(&own)) {
+                assert!(line.chars().count() <= 100, "{line}");
+            }
+        }
+    }
+}
