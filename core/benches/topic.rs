@@ -15,7 +15,7 @@ use criterion::{BenchmarkGroup, Criterion, Throughput, criterion_group, criterio
 use sansq_core::config::{Config, PublishAck};
 use sansq_core::message::{Batch, BatchBuilder, MessageId, Run};
 use sansq_core::name::{ChannelName, TopicName};
-use sansq_core::protocol::{ConnId, ConsumerCommand, ConsumerOptions, RequestId, Subscribe};
+use sansq_core::protocol::{ConnId, ConsumerCommand, ConsumerOptions, Locality, RequestId, Subscribe};
 use sansq_core::rng::Rng;
 use sansq_core::storage::{
     MemoryFiles, StorageCompletion, StorageEffect, StorageOp, StorageReply, Store, StoreOptions,
@@ -56,7 +56,8 @@ impl Rig {
 
     fn subscribe(&mut self, conn: ConnId, channel: &ChannelName, msg_timeout: Duration, ready_count: u32) {
         let (topic, channel) = (self.topic.name().clone(), channel.clone());
-        let options = ConsumerOptions { msg_timeout, sample_rate: 0 };
+        let anywhere = Locality::Anywhere;
+        let options = ConsumerOptions { msg_timeout, sample_rate: 0, counted_as: anywhere, served_as: anywhere };
         self.topic.handle_subscribe(self.now, conn, Subscribe { id: RequestId(0), topic, channel, options });
         self.command(conn, [ConsumerCommand::Ready { count: ready_count }]);
     }

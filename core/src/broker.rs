@@ -36,7 +36,7 @@
 //! }
 //! assert!(received.ends_with(b"hello"));
 //! // Nobody has finished the message: in a minute it comes again.
-//! assert_eq!(broker.stats(None)[0].channels[0].in_flight_count, 1);
+//! assert_eq!(broker.stats(now, None)[0].channels[0].in_flight_count, 1);
 //! assert!(broker.poll_timeout().is_some());
 //! # Ok::<(), sansq_core::storage::StorageError>(())
 //! ```
