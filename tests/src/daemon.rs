@@ -194,6 +194,11 @@ impl Daemon {
         Ok(self.setup)
     }
 
+    /// What a daemon that has exited leaves: it can be started again.
+    pub fn stopped(self) -> Setup {
+        self.setup
+    }
+
     /// Stops it and starts it again on the same data, with the same flags (on other ports).
     pub fn restart(self) -> Result<Daemon> {
         self.stop()?.start()

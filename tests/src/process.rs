@@ -1,7 +1,9 @@
 //! What a running process costs, read from `/proc`: memory, processor time, wake-ups, open files, TCP timers.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
@@ -22,16 +24,26 @@ pub fn processor_time(pid: u32) -> Result<Duration> {
     Ok(Duration::from_millis((ticks(11)? + ticks(12)?) * 1000 / clock_ticks_per_second()))
 }
 
-/// How often threads of `pid` went to sleep so far, which is how often they woke.
-pub fn wake_ups(pid: u32) -> Result<u64> {
-    let mut sum = 0;
+/// How often threads of `pid` went to sleep, which is how often they woke, while `time` passed.
+pub fn wake_ups(pid: u32, time: Duration) -> Result<u64> {
+    let before = sleeps(pid)?;
+    std::thread::sleep(time);
+    // A thread that is gone meanwhile was idle for long; one that came has woken since.
+    let woken = |(thread, count): (&PathBuf, &u64)| count - before.get(thread).copied().unwrap_or(0);
+    Ok(sleeps(pid)?.iter().map(woken).sum())
+}
+
+/// How often each thread went to sleep so far.
+fn sleeps(pid: u32) -> Result<BTreeMap<PathBuf, u64>> {
+    let mut threads = BTreeMap::new();
     for task in fs::read_dir(format!("/proc/{pid}/task"))? {
-        // A thread may be gone by now.
-        if let Ok(status) = fs::read_to_string(task?.path().join("status")) {
-            sum += field(&status, "voluntary_ctxt_switches:")?;
+        let path = task?.path();
+        // It may be gone by now.
+        if let Ok(status) = fs::read_to_string(path.join("status")) {
+            threads.insert(path, field(&status, "voluntary_ctxt_switches:")?);
         }
     }
-    Ok(sum)
+    Ok(threads)
 }
 
 /// How many files, sockets among them, `pid` has open.

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, chown};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use rustix::process::{Signal, geteuid};
 use sansq_tests::client::{Answer, answer, batch, connect, consumer, drain, eventually, ping, publish, stats};
@@ -13,6 +14,7 @@ use sansq_tests::daemon::{Daemon, Setup};
 use sansq_tests::disk::{SmallDisk, skip};
 use sansq_tests::http;
 use sansq_tests::nsqd::Nsqd;
+use sansq_tests::process::processor_time;
 
 fn number(n: u32, size: usize) -> Vec<u8> {
     let mut body = format!("{n} ").into_bytes();
@@ -100,6 +102,27 @@ fn a_disk_filled_by_others_comes_back() {
     let wanted = [vec![b"before".to_vec(), b"after".to_vec()], accepted].concat();
     drain(&mut consumer(&daemon, "t", "c", 10).unwrap(), &wanted).unwrap();
     drain(&mut consumer(&daemon, "new", "c", 10).unwrap(), &[b"after".to_vec()]).unwrap();
+}
+
+#[test]
+fn positions_that_cannot_be_written_are_tried_again_at_leisure() {
+    let Some(disk) = SmallDisk::mount(2).unwrap() else { return };
+    let flags = ["--mem-queue-size=0", "--sync-every=1", "--sync-timeout=300ms"];
+    let daemon = Setup::new().unwrap().flags(flags).flag(disk.flag()).start().unwrap();
+    let mut connection = connect(&daemon, "").unwrap();
+    assert_eq!(publish(&mut connection, "t", b"before").unwrap(), Answer::Ok);
+    let ballast = disk.fill().unwrap();
+    // There is room for it in the file's last block, but not for another file, which positions are first written to.
+    assert_eq!(publish(&mut connection, "t", b"after").unwrap(), Answer::Ok);
+    daemon.wait_log("failed to sync - no space left on device").unwrap();
+    let (used, lines) = (processor_time(daemon.pid()).unwrap(), daemon.log().lines().count());
+    std::thread::sleep(Duration::from_secs(1));
+    let (used, lines) = (processor_time(daemon.pid()).unwrap() - used, daemon.log().lines().count() - lines);
+    assert!(lines <= 5, "{lines} lines logged in a second, such as:\n{}", daemon.log().lines().last().unwrap());
+    assert!(used < Duration::from_millis(200), "{used:?} of processor time in a second");
+    fs::remove_file(ballast).unwrap();
+    let positions = || fs::read_to_string(disk.path().join("t.diskqueue.meta.dat")).unwrap_or_default();
+    assert!(eventually(|| positions() == "2\n0,0\n0,71\n"), "{:?}", positions());
 }
 
 #[test]
@@ -374,33 +397,74 @@ fn metadata_that_cannot_be_read_is_fatal_and_kept() {
     refuses_metadata(|path| drop(std::os::unix::net::UnixListener::bind(path).unwrap()), new(), "");
 }
 
+/// On a directory of its own, a daemon that permissions hold for: root reads and writes everything, so it gives up its
+/// powers first. `None`, with a line that says so, where that cannot be done.
+fn without_powers() -> Option<Setup> {
+    const NOBODY: u32 = 65534;
+    let nsqd = Nsqd::under_test().unwrap();
+    if !geteuid().is_root() {
+        return Some(Setup::of(nsqd).unwrap());
+    }
+    if !Path::new("/usr/bin/setpriv").exists() {
+        skip("no setpriv to run the daemon without root's powers").unwrap();
+        return None;
+    }
+    let setup = Setup::of(&nsqd.with("setpriv --reuid=65534 --regid=65534 --clear-groups")).unwrap();
+    chown(setup.data(), Some(NOBODY), Some(NOBODY)).unwrap();
+    Some(setup)
+}
+
+fn allow(directory: &Path, mode: u32) {
+    fs::set_permissions(directory, fs::Permissions::from_mode(mode)).unwrap();
+}
+
 #[test]
 fn metadata_and_directories_without_permission_are_fatal() {
-    const NOBODY: u32 = 65534;
-    let root = geteuid().is_root();
-    if root && !Path::new("/usr/bin/setpriv").exists() {
-        return skip("no setpriv to run the daemon without root's powers").unwrap();
-    }
-    let nsqd = Nsqd::under_test().unwrap();
-    // Root reads everything, so it gives up its powers first.
-    let nsqd = if root { nsqd.with("setpriv --reuid=65534 --regid=65534 --clear-groups") } else { nsqd.clone() };
-    let setup = || {
-        let setup = Setup::of(&nsqd).unwrap();
-        if root {
-            chown(setup.data(), Some(NOBODY), Some(NOBODY)).unwrap();
-        }
-        setup
-    };
+    let (Some(first), Some(second)) = (without_powers(), without_powers()) else { return };
     let forbid = |path: &Path| {
         fs::write(path, "{}").unwrap();
-        fs::set_permissions(path, fs::Permissions::from_mode(0)).unwrap();
+        allow(path, 0);
     };
-    refuses_metadata(forbid, setup(), "Permission denied");
+    refuses_metadata(forbid, first, "Permission denied");
 
-    let setup = setup();
-    fs::set_permissions(setup.data(), fs::Permissions::from_mode(0o500)).unwrap();
-    let (status, log) = setup.run_to_exit().unwrap();
+    allow(second.data(), 0o500);
+    let (status, log) = second.run_to_exit().unwrap();
     assert_eq!(status.code(), Some(1), "{log}");
     assert!(log.contains("FATAL: ") && log.contains("Permission denied"), "{log}");
-    fs::set_permissions(setup.data(), fs::Permissions::from_mode(0o700)).unwrap();
+    allow(second.data(), 0o700);
+}
+
+#[test]
+fn a_directory_that_becomes_read_only_is_drained_and_refuses_more() {
+    let Some(setup) = without_powers() else { return };
+    let flags = ["--mem-queue-size=0", "--max-bytes-per-file=3000", "--sync-every=1", "--sync-timeout=500ms"];
+    let daemon = setup.flags(flags).start().unwrap();
+    let mut reader = consumer(&daemon, "t", "c", 0).unwrap();
+    let mut connection = connect(&daemon, "").unwrap();
+    let mut bodies: Vec<Vec<u8>> = (0..50).map(|n| number(n, 200)).collect();
+    for body in &bodies {
+        assert_eq!(publish(&mut connection, "t", body).unwrap(), Answer::Ok);
+    }
+    allow(daemon.data(), 0o500);
+    // The last file takes some more, the next one cannot be made.
+    let (accepted, error) = publish_until_refused(&daemon, "t", 500);
+    assert!(
+        error.starts_with("E_PUB_FAILED PUB failed t:c.diskqueue.") && error.contains("Permission denied"),
+        "{error}"
+    );
+    let (status, text) = ping(&daemon).unwrap();
+    assert!(status == 500 && text.starts_with("NOK - ") && text.contains("Permission denied"), "{status} {text}");
+    bodies.extend(accepted);
+    reader.send(b"RDY 10\n");
+    let seen = drain(&mut reader, &bodies).unwrap();
+    assert!(seen.values().all(|&times| times == 1));
+    allow(daemon.data(), 0o700);
+    assert!(eventually(|| ping(&daemon).unwrap().0 == 200));
+    let mut connection = connect(&daemon, "").unwrap();
+    assert_eq!(publish(&mut connection, "t", b"after").unwrap(), Answer::Ok);
+    let complaints = daemon.log().lines().filter(|line| line.contains("ERROR") || line.contains("WARN")).count();
+    assert!(complaints < 40, "{complaints} complaints:\n{}", daemon.log());
+    let daemon = daemon.restart().unwrap();
+    let seen = drain(&mut consumer(&daemon, "t", "c", 10).unwrap(), &[b"after".to_vec()]).unwrap();
+    assert_eq!(seen.len(), 1, "what was finished came again");
 }

@@ -55,6 +55,8 @@ pub(super) struct DiskQueue {
     unsynced: BTreeSet<String>,
     /// Records written and released since the metadata was last written.
     pub(super) operations: u64,
+    /// The last sync did not succeed.
+    pub(super) sync_failed: bool,
     pub(super) events: Vec<StoreEvent>,
 }
 
@@ -115,6 +117,7 @@ impl DiskQueue {
             damaged: BTreeSet::new(),
             unsynced: BTreeSet::new(),
             operations: 0,
+            sync_failed: false,
             events: Vec::new(),
         };
         let mut depth = None;
@@ -527,7 +530,7 @@ impl DiskQueue {
 
     /// Whether there is anything to [sync](Self::sync).
     pub(super) fn is_dirty(&self) -> bool {
-        !self.unsynced.is_empty() || self.operations > 0
+        !self.unsynced.is_empty() || self.operations > 0 || self.sync_failed
     }
 
     /// What puts records and positions as they are now on the device.
@@ -544,7 +547,7 @@ impl DiskQueue {
     /// A sync did not succeed: what it was about is to be synced still.
     pub(super) fn on_sync_failed(&mut self, sync: Sync) {
         self.unsynced.extend(sync.data);
-        self.operations += 1;
+        self.sync_failed = true;
     }
 
     fn read_metadata(&mut self, files: &mut impl Files) -> Result<Option<(i64, Position, Position)>, StorageError> {
@@ -577,7 +580,7 @@ impl DiskQueue {
         self.damaged.clear();
         self.unread = 0;
         self.unsynced.clear();
-        self.operations = 0;
+        (self.operations, self.sync_failed) = (0, false);
         Ok(())
     }
 

@@ -190,7 +190,9 @@ impl<F: Files> Store<F> {
         let mut jobs = Vec::new();
         dirty.retain(|log, since| {
             let Some(queue) = logs.get_mut(log) else { return false };
-            let due = queue.operations >= options.sync_every || *since + options.sync_timeout <= now;
+            // One that failed waits for its time, however much comes meanwhile.
+            let many = queue.operations >= options.sync_every && !queue.sync_failed;
+            let due = many || *since + options.sync_timeout <= now;
             if due {
                 syncing.insert(log.clone());
                 jobs.push(SyncJob { log: log.clone(), sync: queue.sync() });
@@ -209,8 +211,9 @@ impl<F: Files> Store<F> {
     pub fn on_synced(&mut self, now: Instant, job: SyncJob, result: Result<(), StorageError>) {
         self.syncing.remove(&job.log);
         if let Some(queue) = self.logs.get_mut(&job.log) {
-            if result.is_err() {
-                queue.on_sync_failed(job.sync);
+            match result {
+                Ok(()) => queue.sync_failed = false,
+                Err(_) => queue.on_sync_failed(job.sync),
             }
             if queue.is_dirty() {
                 self.dirty.entry(job.log).or_insert(now);

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::*;
 use crate::message::{BatchBuilder, Message, MessageId};
@@ -303,6 +304,25 @@ fn damage_behind_the_last_record_is_stepped_over_with_it() {
         assert_eq!(rig.metadata(), "1\n1,0\n1,32\n");
         assert!(rig.names().contains(&format!("{DATA}.bad")), "{:?}", rig.names());
     }
+}
+
+#[test]
+fn a_sync_that_failed_waits_for_its_time() {
+    let timeout = Duration::from_secs(2);
+    let options = StoreOptions { sync_every: 1, sync_timeout: timeout, ..StoreOptions::default() };
+    let mut rig = Rig { store: Store::new(MemoryFiles::default(), options).unwrap() };
+    rig.append([1]).unwrap();
+    rig.store.files().fail_after(Some(0));
+    assert!(rig.store.sync_due(Instant::ZERO).is_err());
+    rig.store.files().fail_after(None);
+    rig.append([2]).unwrap();
+    assert!(rig.store.take_syncs(Instant::ZERO).is_empty(), "much has come, but it is not yet time");
+    assert_eq!(rig.store.next_sync(), Some(Instant::ZERO + timeout));
+    rig.store.sync_due(Instant::ZERO + timeout).unwrap();
+    assert_eq!((rig.metadata().as_str(), rig.store.next_sync()), ("2\n0,0\n0,64\n", None));
+    rig.append([3]).unwrap();
+    rig.store.sync_due(Instant::ZERO + timeout).unwrap();
+    assert_eq!(rig.metadata(), "3\n0,0\n0,96\n");
 }
 
 #[test]
