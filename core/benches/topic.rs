@@ -25,6 +25,7 @@ use sansq_core::topic::{Output, Topic};
 
 const BODY: [u8; 200] = [b'x'; 200];
 const PRODUCER: ConnId = ConnId(0);
+const CONSUMER: ConnId = ConnId(1);
 const HOUR: Duration = Duration::from_secs(3600);
 const MILLISECOND: Duration = Duration::from_millis(1);
 
@@ -149,26 +150,51 @@ impl Rig {
 
     fn finish_delivered(&mut self) {
         for (conn, id) in self.written() {
-            self.command(conn, [ConsumerCommand::Finish { id }]);
+            self.command(conn, [finish(id)]);
         }
     }
+
+    /// Lets time pass until the next deadline, and handles it.
+    fn wait(&mut self) {
+        let (at, _) = self.topic.poll_timeout().expect("something is to come");
+        self.pass(at.since(self.now.mono));
+        self.handle_timeout();
+    }
+
+    /// Asks for the next deadline 1,000 times.
+    fn poll_timeout(&mut self) {
+        (0..1000).for_each(|_| _ = black_box(self.topic.poll_timeout()));
+    }
+
+    /// Publishes to consumer 1: what it may say to that.
+    fn finishes_of(&mut self, messages: usize) -> Vec<ConsumerCommand> {
+        self.publish_new(messages);
+        self.written().into_iter().map(|(_, id)| finish(id)).collect()
+    }
+}
+
+fn finish(id: MessageId) -> ConsumerCommand {
+    ConsumerCommand::Finish { id }
 }
 
 fn channel(name: impl AsRef<[u8]>) -> ChannelName {
     ChannelName::parse(name).expect("a valid name")
 }
 
-/// Times `step` on what `prepare` made of `state`; it is about `messages` messages.
+/// Times `step` on what `prepare` made of the state; it is about `messages` messages.
 fn measure<S, P>(
     group: &mut BenchmarkGroup<'_, WallTime>,
     name: String,
     messages: usize,
-    state: &mut S,
+    setup: impl Fn() -> S,
     mut prepare: impl FnMut(&mut S) -> P,
     mut step: impl FnMut(&mut S, P),
 ) {
     group.throughput(Throughput::Elements(messages as u64));
+    let mut state = None;
     group.bench_function(name, |b| {
+        // Not before it is known that the bench is wanted.
+        let state = state.get_or_insert_with(&setup);
         b.iter_custom(|iterations| {
             let mut spent = Duration::ZERO;
             for _ in 0..iterations {
@@ -188,9 +214,12 @@ fn publish(c: &mut Criterion) {
     for (channels, requests, messages) in
         [(1, 200, 1), (1, 1, 200), (16, 200, 1), (16, 1, 200), (1000, 20, 1), (1000, 1, 200)]
     {
-        let mut rig = Rig::new();
         let names: Vec<ChannelName> = (0..channels).map(|i| channel(format!("channel{i}"))).collect();
-        names.iter().for_each(|name| _ = rig.topic.handle_create_channel(rig.now, name));
+        let setup = || {
+            let mut rig = Rig::new();
+            names.iter().for_each(|name| _ = rig.topic.handle_create_channel(rig.now, name));
+            rig
+        };
         let prepare = |rig: &mut Rig| {
             for name in &names {
                 rig.topic.handle_empty_channel(rig.now, name);
@@ -198,54 +227,52 @@ fn publish(c: &mut Criterion) {
             }
             rig.requests(requests, messages)
         };
-        let name = format!("{messages} to {channels} channels");
-        measure(&mut group, name, requests * messages, &mut rig, prepare, Rig::publish);
+        let title = format!("{messages} to {channels} channels");
+        measure(&mut group, title, requests * messages, setup, prepare, Rig::publish);
     }
     group.finish();
 }
 
 /// A rig with `consumers` on one channel, RDY 2500.
-fn subscribed(consumers: u64) -> (Rig, ChannelName) {
-    let (mut rig, name) = (Rig::new(), channel("channel"));
-    (1..=consumers).for_each(|conn| rig.subscribe(ConnId(conn), &name, HOUR, 2500));
-    (rig, name)
+fn subscribed(consumers: u64) -> Rig {
+    let mut rig = Rig::new();
+    (1..=consumers).for_each(|conn| rig.subscribe(ConnId(conn), &channel("channel"), HOUR, 2500));
+    rig
 }
 
 fn deliver(c: &mut Criterion) {
     let mut group = c.benchmark_group("deliver");
     for consumers in [1, 2] {
-        let (mut rig, name) = subscribed(consumers);
         for (requests, messages) in [(200, 1), (1, 200)] {
             let prepare = |rig: &mut Rig| {
                 rig.finish_delivered();
                 rig.requests(requests, messages)
             };
-            let name = format!("publish {messages} to {consumers} consumers");
-            measure(&mut group, name, requests * messages, &mut rig, prepare, Rig::publish);
+            let title = format!("publish {messages} to {consumers} consumers");
+            measure(&mut group, title, requests * messages, || subscribed(consumers), prepare, Rig::publish);
         }
+        let name = channel("channel");
         let prepare = |rig: &mut Rig| {
             rig.finish_delivered();
             rig.pause(&name, true);
             rig.publish_new(2000);
         };
         let title = format!("backlog to {consumers} consumers");
-        measure(&mut group, title, 2000, &mut rig, prepare, |rig, ()| rig.pause(&name, false));
+        measure(&mut group, title, 2000, || subscribed(consumers), prepare, |rig, ()| rig.pause(&name, false));
     }
     group.finish();
 }
 
-/// What consumer 1 does with 2,000 messages it was given.
+/// What a consumer does with 2,000 messages it was given.
 fn answer(c: &mut Criterion) {
     const MESSAGES: usize = 2000;
-    const CONN: ConnId = ConnId(1);
     let mut group = c.benchmark_group("answer");
-    let finish = |id| ConsumerCommand::Finish { id };
+    let command = |rig: &mut Rig, commands: Vec<ConsumerCommand>| rig.command(CONSUMER, commands);
 
     let mut random = Rng::new(1);
     for order in ["in order", "reversed", "shuffled"] {
         let prepare = |rig: &mut Rig| {
-            rig.publish_new(MESSAGES);
-            let mut commands: Vec<_> = rig.written().into_iter().map(|(_, id)| finish(id)).collect();
+            let mut commands = rig.finishes_of(MESSAGES);
             match order {
                 "reversed" => commands.reverse(),
                 "shuffled" => (1..commands.len()).for_each(|i| commands.swap(i, random.below(i as u64 + 1) as usize)),
@@ -253,21 +280,27 @@ fn answer(c: &mut Criterion) {
             }
             commands
         };
-        measure(&mut group, format!("finish {order}"), MESSAGES, &mut subscribed(1).0, prepare, |rig, commands| {
-            rig.command(CONN, commands);
-        });
+        measure(&mut group, format!("finish {order}"), MESSAGES, || subscribed(1), prepare, command);
     }
-    let prepare = |rig: &mut Rig| {
-        rig.publish_new(MESSAGES);
-        rig.written()
-    };
-    measure(&mut group, "finish one at a time".into(), MESSAGES, &mut subscribed(1).0, prepare, |rig, ids| {
-        ids.into_iter().for_each(|(conn, id)| rig.command(conn, [finish(id)]));
-    });
+    let prepare = |rig: &mut Rig| rig.finishes_of(MESSAGES);
+    measure(
+        &mut group,
+        "finish one at a time".into(),
+        MESSAGES,
+        || subscribed(1),
+        prepare,
+        |rig, commands| {
+            commands.into_iter().for_each(|command| rig.command(CONSUMER, [command]));
+        },
+    );
 
-    for (title, delay) in [("requeue", Duration::ZERO), ("requeue with delay", MILLISECOND)] {
-        let (mut rig, name) = subscribed(1);
+    let full = || {
+        let mut rig = subscribed(1);
         rig.publish_new(MESSAGES);
+        rig
+    };
+    for (title, delay) in [("requeue", Duration::ZERO), ("requeue with delay", MILLISECOND)] {
+        let name = channel("channel");
         let prepare = |rig: &mut Rig| {
             rig.pass(delay);
             rig.handle_timeout();
@@ -275,19 +308,18 @@ fn answer(c: &mut Criterion) {
             let ids = rig.written();
             assert_eq!(ids.len(), MESSAGES);
             rig.pause(&name, true);
-            ids.into_iter().map(|(_, id)| ConsumerCommand::Requeue { id, delay }).collect::<Vec<_>>()
+            ids.into_iter().map(|(_, id)| ConsumerCommand::Requeue { id, delay }).collect()
         };
-        measure(&mut group, title.into(), MESSAGES, &mut rig, prepare, |rig, commands| rig.command(CONN, commands));
+        measure(&mut group, title.into(), MESSAGES, full, prepare, command);
     }
 
-    let mut rig = subscribed(1).0;
-    rig.publish_new(MESSAGES);
-    let ids = rig.written();
+    let mut ids = Vec::new();
     let prepare = |rig: &mut Rig| {
         rig.pass(Duration::from_micros(1));
-        ids.iter().map(|&(_, id)| ConsumerCommand::Touch { id, msg_timeout: HOUR }).collect::<Vec<_>>()
+        ids.extend(rig.written());
+        ids.iter().map(|&(_, id)| ConsumerCommand::Touch { id, msg_timeout: HOUR }).collect()
     };
-    measure(&mut group, "touch".into(), MESSAGES, &mut rig, prepare, |rig, commands| rig.command(CONN, commands));
+    measure(&mut group, "touch".into(), MESSAGES, full, prepare, command);
     group.finish();
 }
 
@@ -295,50 +327,40 @@ fn answer(c: &mut Criterion) {
 fn timeouts(c: &mut Criterion) {
     let mut group = c.benchmark_group("timeouts");
     for pending in [10, 1_000_000] {
-        let (mut rig, name) = (Rig::new(), channel("channel"));
         let together = pending.min(200);
-        let msg_timeout = MILLISECOND * (pending / together) as u32;
-        rig.subscribe(ConnId(1), &name, msg_timeout, u32::MAX);
-        for _ in 0..pending / together {
-            rig.publish_new(together);
-            rig.written();
-            rig.pass(MILLISECOND);
-        }
-        // The oldest time out and go out again, as the youngest.
-        let prepare = |rig: &mut Rig| {
-            rig.written();
+        // As many in flight, a few of them delivered every millisecond, the oldest about to time out.
+        let setup = || {
+            let mut rig = Rig::new();
+            let msg_timeout = MILLISECOND * (pending / together) as u32;
+            rig.subscribe(CONSUMER, &channel("channel"), msg_timeout, u32::MAX);
+            for _ in 0..pending / together {
+                rig.publish_new(together);
+                rig.written();
+                rig.pass(MILLISECOND);
+            }
+            rig
+        };
+        // They go out again, as the youngest.
+        let expire = |rig: &mut Rig, ()| {
+            rig.handle_timeout();
             rig.pass(MILLISECOND);
         };
         let title = format!("expire and deliver again, {pending} pending");
-        rig.now = Now { mono: rig.topic.poll_timeout().expect("messages are in flight").0, ..rig.now };
-        rig.handle_timeout();
-        measure(&mut group, title, together, &mut rig, prepare, |rig, ()| rig.handle_timeout());
+        measure(&mut group, title, together, setup, |rig| _ = rig.written(), expire);
 
-        measure(
-            &mut group,
-            format!("next deadline, {pending} pending"),
-            1,
-            &mut rig,
-            |_| (),
-            |rig, ()| {
-                black_box(rig.topic.poll_timeout());
-            },
-        );
+        let title = format!("next deadline, {pending} pending");
+        measure(&mut group, title, 1000, setup, |_| (), |rig, ()| rig.poll_timeout());
 
         let prepare = |rig: &mut Rig| {
             rig.finish_delivered();
             rig.requests(1, 200)
         };
-        rig.written();
-        measure(&mut group, format!("publish and deliver, {pending} pending"), 200, &mut rig, prepare, Rig::publish);
+        let title = format!("publish and deliver, {pending} pending");
+        measure(&mut group, title, 200, setup, prepare, Rig::publish);
 
-        let prepare = |rig: &mut Rig| {
-            rig.publish_new(200);
-            rig.written().into_iter().map(|(_, id)| ConsumerCommand::Finish { id }).collect::<Vec<_>>()
-        };
-        measure(&mut group, format!("finish youngest, {pending} pending"), 200, &mut rig, prepare, |rig, commands| {
-            rig.command(ConnId(1), commands);
-        });
+        let title = format!("finish the youngest, {pending} pending");
+        let prepare = |rig: &mut Rig| rig.finishes_of(200);
+        measure(&mut group, title, 200, setup, prepare, |rig, commands| rig.command(CONSUMER, commands));
     }
     group.finish();
 }
@@ -347,50 +369,39 @@ fn timeouts(c: &mut Criterion) {
 fn deferrals(c: &mut Criterion) {
     const MESSAGES: usize = 200;
     let mut group = c.benchmark_group("deferrals");
+    let requests = |rig: &mut Rig, random: &mut Rng, messages| {
+        for _ in 0..messages {
+            let delay = Duration::from_nanos(1 + random.below(HOUR.as_nanos() as u64));
+            rig.builder.push(&BODY, Some(rig.now.wall + delay));
+        }
+        vec![rig.builder.finish()]
+    };
     for pending in [10, 1_000_000] {
-        let (mut rig, mut random) = (Rig::new(), Rng::new(1));
-        rig.subscribe(ConnId(1), &channel("channel"), HOUR, u32::MAX);
-        let mut requests = |rig: &mut Rig, messages| {
-            for _ in 0..messages {
-                let delay = Duration::from_nanos(1 + random.below(HOUR.as_nanos() as u64));
-                rig.builder.push(&BODY, Some(rig.now.wall + delay));
-            }
-            vec![rig.builder.finish()]
+        let setup = || {
+            let (mut rig, mut random) = (Rig::new(), Rng::new(1));
+            rig.subscribe(CONSUMER, &channel("channel"), 10 * HOUR, u32::MAX);
+            let first = requests(&mut rig, &mut random, pending + MESSAGES);
+            rig.publish(first);
+            (rig, random)
         };
-        let first = requests(&mut rig, pending + MESSAGES);
-        rig.publish(first);
-        let wait_for_due = |rig: &mut Rig| {
-            let (at, _) = rig.topic.poll_timeout().expect("messages are deferred");
-            rig.pass(at.since(rig.now.mono));
-            rig.handle_timeout();
-        };
-        let prepare = |rig: &mut Rig| {
-            (0..MESSAGES).for_each(|_| wait_for_due(rig));
+        let prepare = |(rig, random): &mut (Rig, Rng)| {
+            (0..MESSAGES).for_each(|_| rig.wait());
             rig.finish_delivered();
-            requests(rig, MESSAGES)
+            requests(rig, random, MESSAGES)
         };
-        measure(&mut group, format!("defer, {pending} pending"), MESSAGES, &mut rig, prepare, Rig::publish);
+        let title = format!("defer, {pending} pending");
+        measure(&mut group, title, MESSAGES, setup, prepare, |(rig, _), requests| rig.publish(requests));
 
-        measure(
-            &mut group,
-            format!("next deadline, {pending} pending"),
-            1,
-            &mut rig,
-            |_| (),
-            |rig, ()| {
-                black_box(rig.topic.poll_timeout());
-            },
-        );
+        let title = format!("next deadline, {pending} pending");
+        measure(&mut group, title, 1000, setup, |_| (), |(rig, _), ()| rig.poll_timeout());
 
-        let prepare = |rig: &mut Rig| {
+        let prepare = |(rig, random): &mut (Rig, Rng)| {
             rig.finish_delivered();
-            let again = requests(rig, MESSAGES);
+            let again = requests(rig, random, MESSAGES);
             rig.publish(again);
         };
         let title = format!("deliver when due, {pending} pending");
-        measure(&mut group, title, MESSAGES, &mut rig, prepare, |rig, ()| {
-            (0..MESSAGES).for_each(|_| wait_for_due(rig))
-        });
+        measure(&mut group, title, MESSAGES, setup, prepare, |(rig, _), ()| (0..MESSAGES).for_each(|_| rig.wait()));
     }
     group.finish();
 }
@@ -400,38 +411,42 @@ fn many_channels(c: &mut Criterion) {
     const MESSAGES: usize = 10;
     let mut group = c.benchmark_group("one channel");
     for channels in [1u64, 100, 10_000] {
-        let mut rig = Rig::new();
-        for conn in 1..=channels {
-            rig.subscribe(ConnId(conn), &channel(format!("channel{conn}")), HOUR, 2500);
-        }
+        let setup = || {
+            let mut rig = Rig::new();
+            for conn in 1..=channels {
+                rig.subscribe(ConnId(conn), &channel(format!("channel{conn}")), HOUR, 2500);
+            }
+            rig
+        };
         // One channel after the other; when all have finished theirs, there are new ones for all.
-        let (mut conn, mut ids) = (channels, Vec::new());
+        let (mut conn, mut commands) = (channels, Vec::new());
         let prepare = |rig: &mut Rig| {
             conn = conn % channels + 1;
             if conn == 1 {
-                rig.publish_new(MESSAGES);
-                ids = rig.written();
-                ids.truncate(MESSAGES);
+                commands = rig.finishes_of(MESSAGES);
+                commands.truncate(MESSAGES);
             }
-            let finish = |&(_, id)| ConsumerCommand::Finish { id };
-            (ConnId(conn), ids.iter().map(finish).collect::<Vec<_>>())
+            (ConnId(conn), commands.clone())
         };
         let title = format!("finish, {channels} channels");
-        measure(&mut group, title, MESSAGES, &mut rig, prepare, |rig, (conn, commands)| rig.command(conn, commands));
+        measure(&mut group, title, MESSAGES, setup, prepare, |rig, (conn, commands)| rig.command(conn, commands));
 
-        // Time stands still for the others.
-        rig.publish_new(MESSAGES);
-        let mut ids = rig.written();
-        ids.retain(|&(conn, _)| conn == ConnId(1));
-        let requeue = |id| ConsumerCommand::Requeue { id, delay: Duration::from_nanos(1) };
+        let full = || {
+            let mut rig = setup();
+            rig.publish_new(MESSAGES);
+            rig.delivered.retain(|(conn, _)| *conn == CONSUMER);
+            rig
+        };
+        // Time stands almost still for the others.
+        let delay = Duration::from_nanos(1);
         let prepare = |rig: &mut Rig| {
-            rig.written();
-            ids.iter().map(|&(_, id)| requeue(id)).collect::<Vec<_>>()
+            let ids = rig.written();
+            ids.into_iter().map(|(_, id)| ConsumerCommand::Requeue { id, delay }).collect::<Vec<_>>()
         };
         let title = format!("requeue with delay and deliver again, {channels} channels");
-        measure(&mut group, title, MESSAGES, &mut rig, prepare, |rig, commands| {
-            rig.command(ConnId(1), commands);
-            rig.pass(Duration::from_nanos(1));
+        measure(&mut group, title, MESSAGES, full, prepare, |rig, commands| {
+            rig.command(CONSUMER, commands);
+            rig.pass(delay);
             rig.handle_timeout();
         });
     }
@@ -442,41 +457,43 @@ fn many_channels(c: &mut Criterion) {
 fn write_through(c: &mut Criterion) {
     const MESSAGES: usize = 200;
     let mut group = c.benchmark_group("write-through");
-    for with_store in [false, true] {
-        let options = StoreOptions { max_bytes_per_file: 1024 * 1024, ..StoreOptions::default() };
-        let store = Store::new(MemoryFiles::default(), options).expect("no file fails");
-        let config = Config { publish_ack: PublishAck::Written, ..Config::default() };
-        let mut rig = Rig::with_config(config, with_store.then_some(store));
-        rig.subscribe(ConnId(1), &channel("channel"), HOUR, 2500);
-        let title = if with_store { "in a store" } else { "alone" };
+    for (title, with_store) in [("alone", false), ("in a store", true)] {
+        let setup = || {
+            let options = StoreOptions { max_bytes_per_file: 1024 * 1024, ..StoreOptions::default() };
+            let store = Store::new(MemoryFiles::default(), options).expect("no file fails");
+            let config = Config { publish_ack: PublishAck::Written, ..Config::default() };
+            let mut rig = Rig::with_config(config, with_store.then_some(store));
+            rig.subscribe(CONSUMER, &channel("channel"), HOUR, 2500);
+            rig
+        };
         for (requests, messages) in [(MESSAGES, 1), (1, MESSAGES)] {
             let prepare = |rig: &mut Rig| {
                 rig.finish_delivered();
                 rig.requests(requests, messages)
             };
             let title = format!("publish {messages} and deliver, {title}");
-            measure(&mut group, title, MESSAGES, &mut rig, prepare, Rig::publish);
+            measure(&mut group, title, MESSAGES, setup, prepare, Rig::publish);
         }
-        let prepare = |rig: &mut Rig| {
-            rig.publish_new(MESSAGES);
-            rig.written().into_iter().map(|(_, id)| ConsumerCommand::Finish { id }).collect::<Vec<_>>()
-        };
-        rig.finish_delivered();
-        measure(&mut group, format!("finish, {title}"), MESSAGES, &mut rig, prepare, |rig, commands| {
-            rig.command(ConnId(1), commands);
+        let prepare = |rig: &mut Rig| rig.finishes_of(MESSAGES);
+        measure(&mut group, format!("finish, {title}"), MESSAGES, setup, prepare, |rig, commands| {
+            rig.command(CONSUMER, commands);
         });
     }
     for pending in [10, 10_000] {
-        let config = Config { publish_ack: PublishAck::Synced, ..Config::default() };
-        let mut rig = Rig { held: Some(VecDeque::new()), ..Rig::with_config(config, None) };
-        rig.topic.handle_create_channel(rig.now, &channel("channel"));
-        let first = rig.requests(pending, 1);
-        rig.publish(first);
+        let setup = || {
+            let config = Config { publish_ack: PublishAck::Synced, ..Config::default() };
+            let mut rig = Rig { held: Some(VecDeque::new()), ..Rig::with_config(config, None) };
+            rig.topic.handle_create_channel(rig.now, &channel("channel"));
+            let first = rig.requests(pending, 1);
+            rig.publish(first);
+            rig
+        };
         let prepare = |rig: &mut Rig| {
             rig.let_disk_go_on(pending);
             rig.requests(MESSAGES, 1)
         };
-        measure(&mut group, format!("publish 1, {pending} appends pending"), MESSAGES, &mut rig, prepare, Rig::publish);
+        let title = format!("publish 1, {pending} appends pending");
+        measure(&mut group, title, MESSAGES, setup, prepare, Rig::publish);
     }
     group.finish();
 }
