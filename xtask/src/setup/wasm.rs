@@ -88,9 +88,12 @@ fn tools(target: &Path) -> Result<PathBuf> {
             return Ok(directory);
         }
     }
-    run(cargo()
-        .args(["install", "wasm-bindgen-cli", "--locked", "--quiet", "--version", version, "--root"])
-        .arg(&own))?;
+    let mut install = cargo();
+    install.args(["install", "wasm-bindgen-cli", "--quiet", "--version", version, "--root"]).arg(&own);
+    // First with the dependencies that it was released with. A registry need not have all of them: then with others that fit.
+    if run(cargo().args(install.get_args()).arg("--locked")).is_err() {
+        run(&mut install)?;
+    }
     let tools = own.join("bin");
     ensure!(TOOLS.iter().all(|tool| is_version(tools.join(tool), version)), "{} are not {version}", TOOLS.join(", "));
     Ok(tools)

@@ -44,7 +44,9 @@ fn lint(steps: &mut Steps) -> Result<()> {
     )?;
     steps.step(
         Runner::None,
-        cargo().args(["doc", "--quiet", "--workspace", "--no-deps"]).env("RUSTDOCFLAGS", "-D warnings"),
+        cargo()
+            .args(["doc", "--quiet", "--workspace", "--no-deps", "--document-private-items"])
+            .env("RUSTDOCFLAGS", "-D warnings"),
     )?;
     Ok(())
 }
