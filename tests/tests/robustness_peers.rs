@@ -89,19 +89,20 @@ fn publish_without_reading(daemon: &Daemon, identify: &str) -> (Duration, u64) {
     set_socket_recv_buffer_size(&*stream, 4096).unwrap();
     stream.set_write_timeout(Some(2 * PATIENCE)).unwrap();
     let commands = b"PUB noise#ephemeral\n\0\0\0\x01x".repeat(10_000);
-    let (mut progress, mut memory) = (Instant::now(), 0);
-    // The answers fill the buffers between the two, then the daemon stops reading, then it closes.
+    let (mut stalled, mut memory) = (Duration::ZERO, 0);
+    // The answers fill the buffers between the two, then the daemon stops reading, then it closes. The write that this
+    // ends may have been taken in part, and then succeeds: it is the next that fails.
     let error = loop {
-        match stream.write(&commands) {
-            Ok(_) => {
-                progress = Instant::now();
-                memory = memory.max(process::memory(daemon.pid()).unwrap());
-            }
+        let started = Instant::now();
+        let written = stream.write(&commands);
+        stalled = stalled.max(started.elapsed());
+        match written {
+            Ok(_) => memory = memory.max(process::memory(daemon.pid()).unwrap()),
             Err(error) => break error,
         }
     };
     assert!(matches!(error.kind(), ErrorKind::ConnectionReset | ErrorKind::BrokenPipe), "{error}");
-    (progress.elapsed(), memory)
+    (stalled, memory)
 }
 
 #[test]
