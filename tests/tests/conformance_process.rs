@@ -273,6 +273,28 @@ fn nsqd_dat_names_what_lasts() {
 }
 
 #[test]
+fn queue_files_bring_their_topic_back() {
+    // A crash can come between a topic's first message and nsqd.dat. The reference leaves such messages where they are.
+    let daemon = Daemon::start(&["--mem-queue-size=0"]).unwrap();
+    for topic in ["kept", "waiting"] {
+        publish(&daemon, topic, "hello");
+    }
+    drop(subscribe(&daemon, "kept", "c", 0));
+    assert!(eventually(|| daemon.file("kept:c.diskqueue.000000.dat").exists()));
+    let setup = daemon.kill().unwrap();
+    fs::remove_file(setup.data().join("nsqd.dat")).unwrap();
+    let daemon = setup.start().unwrap();
+    let stats = http::get(daemon.http, "/stats?format=json").unwrap();
+    let stats = String::from_utf8(stats.body).unwrap();
+    let known = stats.contains(r#""topic_name":"kept","channels":[{"channel_name":"c""#) && stats.contains("waiting");
+    assert_eq!(known, daemon.face() == Face::Ours, "{stats}");
+    if known {
+        let message = subscribe(&daemon, "kept", "c", 1).expect_message(PATIENCE).unwrap();
+        assert_eq!(message.body, b"hello");
+    }
+}
+
+#[test]
 fn bad_metadata_is_fatal() {
     for content in ["", "{", "[]", "{\"topics\":5}"] {
         let setup = Setup::new().unwrap();

@@ -99,6 +99,11 @@ impl<F: Files> Store<F> {
         &mut self.files
     }
 
+    /// Names of logs that have data files and were not opened yet.
+    pub fn unopened(&self) -> impl Iterator<Item = &str> {
+        self.found.keys().map(String::as_str)
+    }
+
     /// Carries out `effect`. Opens the log again if that failed before. An append that must be synced is complete when [`sync`](Self::sync) has succeeded after it.
     pub fn execute(&mut self, now: Instant, log: &LogId, effect: &StorageEffect) -> Result<StorageReply, StorageError> {
         let result = self.carry_out(log, effect);

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sansq_core::metadata::{Metadata, RememberedTopic};
+use sansq_core::name::{ChannelName, TopicName};
 use sansq_core::storage::StorageError;
 use sansq_core::topic::Topic;
 use tokio::sync::Notify;
@@ -25,7 +26,7 @@ pub enum LoadError {
     Storage(#[from] StorageError),
     /// It is not what nsqd writes.
     #[error(
-        "failed to parse metadata in nsqd.dat - {0}; restore the file, or move it away: queue files are taken up again when their topics are created"
+        "failed to parse metadata in nsqd.dat - {0}; restore the file, or move it away: topics and channels that have queue files are taken up again, pauses are not"
     )]
     Parse(#[from] serde_json::Error),
 }
@@ -38,8 +39,33 @@ impl Node {
         }
     }
 
-    /// Creates the topics and channels that the file names.
+    /// Creates the topics and channels that the file names, and those that only have queue files: a crash can come between
+    /// the first message of a topic and the file.
     pub fn load_metadata(self: &Arc<Self>) -> Result<(), LoadError> {
+        let logs = self.storage.unopened()?;
+        self.load_named()?;
+        for log in logs {
+            let (topic, channel) = match log.split_once(':') {
+                Some((topic, channel)) => (topic, Some(channel)),
+                None => (log.as_str(), None),
+            };
+            let channel = channel.map(ChannelName::parse).transpose();
+            let (Ok(topic), Ok(channel)) = (TopicName::parse(topic), channel) else { continue };
+            let known = self.topic(&topic).is_some_and(|cell| {
+                cell.view(|topic| channel.as_ref().is_none_or(|channel| topic.has_channel(channel)))
+            });
+            if !known {
+                tracing::warn!("DISKQUEUE({log}): has messages, and nsqd.dat does not name it; taking it up again");
+                let cell = self.ensure_topic(&topic);
+                if let Some(channel) = channel {
+                    self.step(&cell, |topic, now| topic.handle_create_channel(now, &channel));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn load_named(self: &Arc<Self>) -> Result<(), LoadError> {
         let Some(json) = self.storage.read_metadata()? else { return Ok(()) };
         let remembered = Metadata::decode(&json)?.remembered();
         for name in remembered.invalid {

@@ -104,6 +104,11 @@ impl StorageHandle {
         self.call(|store| store.read_file(METADATA_NAME))
     }
 
+    /// Names of logs that have data files and were not opened yet. Blocks.
+    pub fn unopened(&self) -> Result<Vec<String>, StorageError> {
+        self.call(|store| Ok(store.unopened().map(str::to_owned).collect()))
+    }
+
     /// Replaces `nsqd.dat`. Blocks.
     pub fn put_metadata(&self, json: &[u8]) -> Result<(), StorageError> {
         let json = json.to_vec();
