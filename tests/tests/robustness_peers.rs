@@ -92,8 +92,8 @@ fn publish_without_reading(daemon: &Daemon, identify: &str) -> (Duration, u64) {
     let (mut progress, mut memory) = (Instant::now(), 0);
     // The answers fill the buffers between the two, then the daemon stops reading, then it closes.
     let error = loop {
-        match stream.write(&commands) {
-            Ok(_) => {
+        match stream.write_all(&commands) {
+            Ok(()) => {
                 progress = Instant::now();
                 memory = memory.max(process::memory(daemon.pid()).unwrap());
             }
