@@ -57,8 +57,8 @@ impl Rig {
 
     fn subscribe(&mut self, conn: ConnId, channel: &ChannelName, msg_timeout: Duration, ready_count: u32) {
         let (topic, channel) = (self.topic.name().clone(), channel.clone());
-        let anywhere = Locality::Anywhere;
-        let options = ConsumerOptions { msg_timeout, sample_rate: 0, counted_as: anywhere, served_as: anywhere };
+        let (counted_as, served_as) = Default::default();
+        let options = ConsumerOptions { msg_timeout, sample_rate: 0, counted_as, served_as };
         self.topic.handle_subscribe(self.now, conn, Subscribe { id: RequestId(0), topic, channel, options });
         self.command(conn, [ConsumerCommand::Ready { count: ready_count }]);
     }

@@ -30,6 +30,9 @@ pub(crate) struct InFlight {
     flights: HashMap<MessageId, Flight, BuildHasherDefault<IdHasher>>,
     ordered: VecDeque<(Instant, MessageId)>,
     others: BinaryHeap<Reverse<(Instant, MessageId)>>,
+    /// The first deadline, if there is one, was found to be no leftover, and nothing has ended since. Asked for far more
+    /// often than that: with every publish, for one.
+    first_is_live: bool,
 }
 
 impl InFlight {
@@ -76,6 +79,7 @@ impl InFlight {
         let deadline = extend(flight);
         if deadline != flight.deadline {
             flight.deadline = deadline;
+            self.first_is_live = false;
             self.push_deadline(deadline, id);
             self.compact();
         }
@@ -96,7 +100,8 @@ impl InFlight {
     /// When the next message's time is up.
     pub(crate) fn next_deadline(&mut self) -> Option<Instant> {
         while let Some((at, id)) = self.front_deadline() {
-            if self.flights.get(&id).is_some_and(|flight| flight.deadline == at) {
+            if self.first_is_live || self.flights.get(&id).is_some_and(|flight| flight.deadline == at) {
+                self.first_is_live = true;
                 return Some(at);
             }
             self.pop_front_deadline();
@@ -130,10 +135,12 @@ impl InFlight {
 
     fn pop_front_deadline(&mut self) -> Option<(Instant, MessageId)> {
         let front = self.front_deadline()?;
+        self.first_is_live = false;
         if self.ordered.front() == Some(&front) { self.ordered.pop_front() } else { self.others.pop().map(|r| r.0) }
     }
 
     fn forget_deadline(&mut self, id: MessageId) {
+        self.first_is_live = false;
         if self.flights.is_empty() {
             self.ordered.clear();
             self.others.clear();
@@ -236,5 +243,36 @@ mod tests {
         }
         assert!(set.ordered.len() + set.others.len() < 100);
         assert_eq!(set.next_deadline(), Some(Instant::from_nanos(1_000_000)));
+    }
+
+    #[test]
+    fn the_next_deadline_is_the_earliest_of_the_living() {
+        let (mut set, mut random) = (InFlight::default(), crate::rng::Rng::new(1));
+        let mut living = std::collections::BTreeMap::new();
+        for _ in 0..20_000 {
+            let (id, at) = (random.below(20), random.below(50));
+            match random.below(4) {
+                0 | 1 => {
+                    if set.insert(MessageId(id), flight(A, at)) {
+                        living.insert(id, at);
+                    }
+                }
+                2 => assert_eq!(set.remove(MessageId(id), A).is_ok(), living.remove(&id).is_some()),
+                _ => {
+                    if set.touch(MessageId(id), A, |_| Instant::from_nanos(at)).is_ok() {
+                        living.insert(id, at);
+                    }
+                }
+            }
+            if random.below(2) == 0 {
+                assert_eq!(set.next_deadline().map(Instant::as_nanos), living.values().min().copied());
+            }
+            if random.below(8) == 0 {
+                let now = random.below(50);
+                let earliest = living.values().min().copied().filter(|&at| at <= now);
+                let expired = set.expire(Instant::from_nanos(now)).and_then(|(id, _)| living.remove(&id.0));
+                assert_eq!(expired, earliest);
+            }
+        }
     }
 }
