@@ -15,7 +15,7 @@ use criterion::{BenchmarkGroup, Criterion, Throughput, criterion_group, criterio
 use sansq_core::config::{Config, PublishAck};
 use sansq_core::message::{Batch, BatchBuilder, MessageId, Run};
 use sansq_core::name::{ChannelName, TopicName};
-use sansq_core::protocol::{ConnId, ConsumerCommand, ConsumerOptions, Locality, RequestId, Subscribe};
+use sansq_core::protocol::{ConnId, ConsumerCommand, ConsumerOptions, RequestId, Subscribe};
 use sansq_core::rng::Rng;
 use sansq_core::storage::{
     MemoryFiles, StorageCompletion, StorageEffect, StorageOp, StorageReply, Store, StoreOptions,
