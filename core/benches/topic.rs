@@ -479,17 +479,19 @@ fn write_through(c: &mut Criterion) {
             rig.command(CONSUMER, commands);
         });
     }
-    for pending in [10, 10_000] {
+    // As many as are kept here and not read back.
+    for pending in [10, 5000] {
         let setup = || {
             let config = Config { publish_ack: PublishAck::Synced, ..Config::default() };
             let mut rig = Rig { held: Some(VecDeque::new()), ..Rig::with_config(config, None) };
-            rig.topic.handle_create_channel(rig.now, &channel("channel"));
+            rig.subscribe(CONSUMER, &channel("channel"), HOUR, u32::MAX);
             let first = rig.requests(pending, 1);
             rig.publish(first);
             rig
         };
         let prepare = |rig: &mut Rig| {
             rig.let_disk_go_on(pending);
+            rig.finish_delivered();
             rig.requests(MESSAGES, 1)
         };
         let title = format!("publish 1, {pending} appends pending");
