@@ -113,7 +113,7 @@ impl Daemon {
 
 /// What keeps nsqd from being one, as opposed to what is wrong with its metadata.
 fn instantiating(error: impl Into<anyhow::Error>) -> anyhow::Error {
-    anyhow!("failed to instantiate nsqd - {:#}", error.into())
+    error.into().context("failed to instantiate nsqd")
 }
 
 fn start_node(options: &NsqdOptions, data_path: &Path) -> Result<(Arc<Node>, StorageThread)> {
@@ -214,7 +214,8 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     match run(options, log, |_| ()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            crate::fatal!("{error:#}");
+            let causes: Vec<String> = error.chain().map(ToString::to_string).collect();
+            crate::fatal!("{}", causes.join(" - "));
             ExitCode::FAILURE
         }
     }

@@ -101,7 +101,11 @@ them again. Other channels of the topic have copies of their own and notice noth
   --nsqd-tcp-address HOST:PORT   the broker, or the path of its Unix socket (default {TCP_ADDRESS})
 
 The first channel of a topic gets what was published before it; every later one starts with
-the next message.
+the next message. A channel of tail's own is in memory only: what is more than --mem-queue-size
+(10000 messages) ahead of tail is dropped. To miss nothing, name a channel.
+
+  sansq tail greetings
+  sansq tail numbers --channel=archive -n 1000000 > numbers.txt
 "
     )
 }
