@@ -1,12 +1,12 @@
 //! Percentiles of the time from publish to finish, over the recent past, in little memory.
 //!
-//! A [`Summary`] keeps some of the samples, with bounds on the rank of each, densely around the quantiles asked for and
+//! A `Summary` keeps some of the samples, with bounds on the rank of each, densely around the quantiles asked for and
 //! sparsely elsewhere: the targeted quantiles of Cormode, Korn, Muthukrishnan and Srivastava, "Effective computation of
 //! biased quantiles over data streams" (2005). nsqd lets a rank be wrong by 1 % of all samples, and then 0.999 says
 //! little; here it is 1 % of the samples between the quantile and its nearer end, so that 0.99 is somewhere in 0.9899 to
 //! 0.9901. Where summaries were merged it is twice that, however many they were.
 //!
-//! A [`Window`] turns two summaries over: one takes the samples for half its time, the other has those of the half
+//! A `Window` turns two summaries over: one takes the samples for half its time, the other has those of the half
 //! before.
 //!
 //! Ranks are integers, so a replay comes to the same figures on every machine.

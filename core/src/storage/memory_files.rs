@@ -22,7 +22,7 @@ struct MemoryFile {
     synced: Option<Vec<u8>>,
 }
 
-/// See the [module](self).
+/// Files in memory. What is written is read back at once; only what was synced survives a [`crash`](Self::crash).
 #[derive(Clone, Debug, Default)]
 pub struct MemoryFiles {
     files: BTreeMap<String, MemoryFile>,

@@ -1,7 +1,7 @@
 //! The `--help` page, and the short text that goes with a usage error.
 //!
 //! Written to teach: groups in the order of an operator's questions, each flag with what it does to the daemon and
-//! its default. Colours are the caller's decision ([`super::load`] asks the terminal and `NO_COLOR`).
+//! its default. Colours are the caller's decision ([`super::load()`] asks the terminal and `NO_COLOR`).
 
 use super::{Builtin, Flag, OptionSet, OptionValue, Role, find_flag};
 use crate::terminal::Paint;
