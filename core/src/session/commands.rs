@@ -2,6 +2,7 @@
 //! [`publish`](super::publish).
 
 use std::ops::Range;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -194,8 +195,8 @@ impl Session {
             return Err(CommandError::new(ErrorCode::BadBody, detail));
         };
         let negotiates = wanted.feature_negotiation;
-        let mut client = self.client.take().unwrap_or_else(|| Box::new(ClientInfo::new(&self.config)));
-        client.negotiate(wanted, &self.config, self.features)?;
+        let mut client = self.client.take().unwrap_or_else(|| Arc::new(ClientInfo::new(&self.config)));
+        Arc::make_mut(&mut client).negotiate(wanted, &self.config, self.features)?;
         self.heartbeat_interval = client.heartbeat_interval;
         self.changed = true;
         self.start_heartbeats(turn.now);

@@ -122,7 +122,7 @@ pub struct Session {
     partial: Partial,
     replies: Replies,
     next_request: u64,
-    client: Option<Box<ClientInfo>>,
+    client: Option<Arc<ClientInfo>>,
     auth: Option<Box<Auth>>,
     pub_counts: BTreeMap<TopicName, u64>,
     /// `None`: heartbeats are disabled.
@@ -168,8 +168,8 @@ impl Session {
     }
 
     /// What the client told of itself; `None` before IDENTIFY, where nsqd shows the peer's address for both its names.
-    pub fn info(&self) -> Option<&ClientInfo> {
-        self.client.as_deref()
+    pub fn info(&self) -> Option<&Arc<ClientInfo>> {
+        self.client.as_ref()
     }
 
     /// Whether [`state`](Self::state), [`info`](Self::info) or [`grant`](Self::grant) changed since the last call.
@@ -363,7 +363,7 @@ impl Session {
         }
         put_ok(out, 1);
         if let Some(client) = &mut self.client {
-            client.on_upgraded(upgrade);
+            Arc::make_mut(client).on_upgraded(upgrade);
         }
         self.changed = true;
         self.resume(now);

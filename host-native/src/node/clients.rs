@@ -30,7 +30,7 @@ pub struct Client {
 #[derive(Clone, Debug)]
 pub struct Profile {
     /// From IDENTIFY; empty strings mean the peer's address.
-    pub info: Option<Box<ClientInfo>>,
+    pub info: Option<Arc<ClientInfo>>,
     /// Protocol state.
     pub state: State,
     /// Messages published, by topic.

@@ -117,7 +117,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         if self.session.take_changed() {
             let mut profile = self.client.profile.lock();
             profile.state = self.session.state();
-            profile.info = self.session.info().map(|info| Box::new(info.clone()));
+            profile.info = self.session.info().cloned();
         }
         match self.poll_write(cx, now, scratch) {
             Poll::Ready(Ok(())) => {
