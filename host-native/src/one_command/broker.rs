@@ -78,8 +78,8 @@ fn explained(error: anyhow::Error, data_path: &Path) -> anyhow::Error {
     if let Some(LockError::Held { .. }) = error.downcast_ref() {
         return anyhow!(
             "a broker is running already on the data in {}\n\
-             Use that one, stop it, or start a second one beside it:\n  \
-             {own} --tcp-address 127.0.0.1:5150 --http-address 127.0.0.1:5151 --data-path {}",
+             Use that one, stop it, or start a second one beside it, on any free ports:\n  \
+             {own} --tcp-address 127.0.0.1:0 --http-address 127.0.0.1:0 --data-path {}",
             data_path.display(),
             quoted(format!("{}-2", data_path.display()).as_ref()),
         );
@@ -91,8 +91,8 @@ fn explained(error: anyhow::Error, data_path: &Path) -> anyhow::Error {
         };
         return anyhow!(
             "cannot listen on {address}: {what}\n\
-             Stop that one, or listen elsewhere:\n  \
-             {own} --tcp-address 127.0.0.1:5150 --http-address 127.0.0.1:5151"
+             Stop that one, or listen on any free ports:\n  \
+             {own} --tcp-address 127.0.0.1:0 --http-address 127.0.0.1:0"
         );
     }
     error
