@@ -37,7 +37,7 @@ pub trait Files {
     fn size(&mut self, name: &str) -> Result<u64, FileError>;
     /// Puts the file's content, and its name, on the device.
     fn sync(&mut self, name: &str) -> Result<(), FileError>;
-    /// Renames, replacing `to`; on the device when it returns.
+    /// Renames, replacing `to`. A crash of the machine may undo it.
     fn rename(&mut self, from: &str, to: &str) -> Result<(), FileError>;
     /// Removes the file; a missing one is no error.
     fn remove(&mut self, name: &str) -> Result<(), FileError>;

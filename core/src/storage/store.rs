@@ -136,7 +136,8 @@ impl<F: Files> Store<F> {
             let Some(mut queue) = self.logs.remove(log) else { return Ok(StorageReply::Done) };
             self.dirty.remove(log);
             self.found.insert(log.to_string(), queue.file_numbers());
-            return queue.sync().run(&mut self.files).map(|()| StorageReply::Done);
+            let synced = if queue.is_dirty() { queue.sync().run(&mut self.files) } else { Ok(()) };
+            return synced.map(|()| StorageReply::Done);
         }
         self.opened(log)?;
         let Self { files, logs, buffer, builder, .. } = self;

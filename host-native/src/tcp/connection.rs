@@ -61,7 +61,7 @@ pub(super) struct Connection<S> {
     /// The topic of the subscription.
     subscribed: Option<Arc<TopicCell>>,
     /// Topics published to.
-    topics: HashMap<TopicName, Arc<TopicCell>>,
+    topics: Option<Box<HashMap<TopicName, Arc<TopicCell>>>>,
     /// What the socket did not take yet.
     unwritten: Vec<u8>,
     /// Input read while the session could take no more.
@@ -84,7 +84,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             node,
             client,
             subscribed: None,
-            topics: HashMap::new(),
+            topics: None,
             unwritten: Vec::new(),
             unhandled: Vec::new(),
             held: false,
@@ -298,14 +298,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
 
     /// The topic `name`, known to this connection from now on. One that was deleted meanwhile is made anew.
     fn topic(&mut self, name: &TopicName) -> Arc<TopicCell> {
-        if let Some(cell) = self.topics.get(name)
+        if let Some(cell) = self.topics.as_ref().and_then(|topics| topics.get(name))
             && (self.node.is_exiting() || !cell.is_over())
         {
             return cell.clone();
         }
         let cell = self.node.ensure_topic(name);
         cell.attach(self.client.conn, &self.client.mailbox);
-        self.topics.insert(name.clone(), cell.clone());
+        self.topics.get_or_insert_default().insert(name.clone(), cell.clone());
         cell
     }
 
@@ -416,7 +416,8 @@ impl<S> Drop for Connection<S> {
     fn drop(&mut self) {
         // Also when the task is dropped at exit: whoever waits for this connection must not wait for ever.
         let conn = self.client.conn;
-        for cell in self.topics.values().chain(&self.subscribed) {
+        let published = self.topics.iter().flat_map(|topics| topics.values());
+        for cell in published.chain(&self.subscribed) {
             self.node.step(cell, |topic, now| topic.handle_disconnect(now, conn));
             cell.detach(conn);
         }
