@@ -133,7 +133,7 @@ fn start_node(options: &NsqdOptions, data_path: &Path) -> Result<(Arc<Node>, Sto
     };
     let storage = StorageThread::start(data_path, store_options, complete)?;
     let seed = std::hash::BuildHasher::hash_one(&std::hash::RandomState::new(), 0);
-    let node = Node::new(core_config(options), storage.handle(), tokio::runtime::Handle::current(), seed);
+    let node = Node::new(core_config(options), storage.handle(), seed)?;
     _ = known.set(Arc::downgrade(&node));
     Ok((node, storage))
 }

@@ -197,12 +197,23 @@ fn sigterm_and_sigint_flush_and_exit_0() {
 
 #[test]
 fn sighup_kills() {
+    if sighup_is_ignored() {
+        // As under nohup: a child inherits that, and both daemons leave it so.
+        println!("skipped: SIGHUP is ignored here");
+        return;
+    }
     let mut daemon = Daemon::start(&[]).unwrap();
     publish(&daemon, "t", "hello");
     daemon.signal(Signal::HUP).unwrap();
     let status = daemon.wait_exit().unwrap();
     assert!(!status.success(), "{status}");
     assert!(!daemon.file("t.diskqueue.000000.dat").exists());
+}
+
+fn sighup_is_ignored() -> bool {
+    let status = fs::read_to_string("/proc/self/status").unwrap();
+    let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:")).unwrap();
+    u64::from_str_radix(ignored.trim(), 16).unwrap() & 1 != 0
 }
 
 #[test]
@@ -421,7 +432,8 @@ fn unix_sockets_are_addresses_too() {
         .stderr(Stdio::null())
         .spawn()
         .unwrap();
-    assert!(eventually(|| path.exists()), "no socket");
+    // A socket that is bound and does not listen yet refuses.
+    assert!(eventually(|| UnixStream::connect(&path).is_ok()), "no socket");
     let answer = talk_unix(&path);
     child.kill().unwrap();
     child.wait().unwrap();

@@ -57,7 +57,7 @@ impl Server {
             mem_queue_size: usize::try_from(options.mem_queue_size).unwrap(),
             ..Config::default()
         };
-        let node = Node::new(config, storage.handle(), tokio::runtime::Handle::current(), 1);
+        let node = Node::new(config, storage.handle(), 1).unwrap();
         cell.set(Arc::downgrade(&node)).unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();

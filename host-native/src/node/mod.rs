@@ -4,6 +4,7 @@
 //!
 //! The message path takes one lock, its topic's. The registry's lock is taken when a connection first meets a topic.
 
+mod alarms;
 mod clients;
 mod clock;
 mod mailbox;
@@ -11,8 +12,8 @@ mod metadata;
 mod topic_cell;
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use parking_lot::{Mutex, RwLock};
@@ -24,6 +25,7 @@ use sansq_core::storage::{StorageCompletion, StorageError};
 use sansq_core::topic::{Event, Topic, TopicStats};
 use tokio::sync::Notify;
 
+use alarms::Alarms;
 pub use clients::{Client, Clients, Profile};
 pub use clock::Clock;
 pub use mailbox::{Mail, Mailbox};
@@ -49,7 +51,7 @@ pub struct Node {
     topics: RwLock<BTreeMap<TopicName, Arc<TopicCell>>>,
     generations: AtomicU32,
     seed: u64,
-    runtime: tokio::runtime::Handle,
+    alarms: Alarms,
     dirty: metadata::Dirty,
     persisting: Mutex<()>,
     exiting: AtomicBool,
@@ -68,10 +70,13 @@ pub struct Unsaved {
 }
 
 impl Node {
-    /// A node without topics on `storage`. Its background tasks run on `runtime`. `seed` is for chance in topics.
-    pub fn new(config: Config, storage: StorageHandle, runtime: tokio::runtime::Handle, seed: u64) -> Arc<Self> {
+    /// A node without topics on `storage`, and the thread that calls them at their deadlines. `seed` is for chance in
+    /// topics.
+    pub fn new(config: Config, storage: StorageHandle, seed: u64) -> std::io::Result<Arc<Self>> {
         let clock = Clock::start();
-        Arc::new(Self {
+        let known = Arc::new(OnceLock::new());
+        let alarms = Alarms::start(clock, known.clone())?;
+        let node = Arc::new(Self {
             config: Arc::new(config),
             start_time: clock.now().wall.as_nanos() / 1_000_000_000,
             clock,
@@ -80,13 +85,15 @@ impl Node {
             topics: RwLock::default(),
             generations: AtomicU32::new(0),
             seed,
-            runtime,
+            alarms,
             dirty: metadata::Dirty::default(),
             persisting: Mutex::new(()),
             exiting: AtomicBool::new(false),
             unsaved: Mutex::default(),
             settled: Notify::new(),
-        })
+        });
+        _ = known.set(Arc::downgrade(&node));
+        Ok(node)
     }
 
     /// The storage this node writes to.
@@ -111,13 +118,12 @@ impl Node {
         let generation = self.generations.fetch_add(1, Ordering::Relaxed) + 1;
         let seed = self.seed ^ u64::from(generation) << 32;
         let topic = Topic::new(name.clone(), self.config.clone(), seed, generation);
-        let cell = Arc::new(TopicCell::new(topic, self.clock, self.storage.clone()));
+        let cell = TopicCell::new(generation, topic, self.clock, self.storage.clone(), self.alarms.clone());
         topics.insert(name.clone(), cell.clone());
         // Its log opens before anybody else can submit an operation on it: the registry is still locked.
         cell.step(None, &mut Stepped::default(), |_, _| ());
         drop(topics);
         tracing::info!("TOPIC({name}): created");
-        self.runtime.spawn(run_timers(Arc::downgrade(self), cell.clone()));
         self.metadata_changed(name.is_ephemeral());
         cell
     }
@@ -286,13 +292,5 @@ impl Node {
                 self.settled.notified().await;
             }
         }
-    }
-}
-
-/// Calls a topic at its deadlines until it is deleted.
-async fn run_timers(node: std::sync::Weak<Node>, cell: Arc<TopicCell>) {
-    while cell.deadline().await {
-        let Some(node) = node.upgrade() else { return };
-        node.step(&cell, Topic::handle_timeout);
     }
 }

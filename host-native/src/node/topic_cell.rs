@@ -3,16 +3,16 @@
 //! wakes whom it concerns when the lock is released.
 
 use std::collections::HashMap;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Weak};
 use std::task::Waker;
 
 use parking_lot::Mutex;
 use sansq_core::protocol::{Answer, ConnId};
 use sansq_core::time::{Instant, Now};
 use sansq_core::topic::{Event, Output, Topic};
-use tokio::sync::Notify;
 
+use super::alarms::{Alarm, Alarms};
 use super::clock::Clock;
 use super::mailbox::Mailbox;
 use crate::storage::StorageHandle;
@@ -22,8 +22,11 @@ pub struct TopicCell {
     state: Mutex<State>,
     clock: Clock,
     storage: StorageHandle,
-    /// Rings when the next deadline has come nearer.
-    nearer: Notify,
+    alarms: Alarms,
+    /// Its number among the topics of the node.
+    id: u32,
+    /// Itself, for alarms.
+    this: Weak<Self>,
     /// The topic was deleted or is closing.
     over: AtomicBool,
 }
@@ -32,7 +35,7 @@ struct State {
     topic: Topic,
     /// Connections that have published or subscribed here.
     peers: HashMap<ConnId, Arc<Mailbox>>,
-    /// When the timer task wakes.
+    /// When its alarm rings.
     armed: Option<Instant>,
 }
 
@@ -46,9 +49,17 @@ pub struct Stepped {
 }
 
 impl TopicCell {
-    pub(super) fn new(topic: Topic, clock: Clock, storage: StorageHandle) -> Self {
-        let state = State { topic, peers: HashMap::new(), armed: None };
-        Self { state: Mutex::new(state), clock, storage, nearer: Notify::new(), over: AtomicBool::new(false) }
+    pub(super) fn new(id: u32, topic: Topic, clock: Clock, storage: StorageHandle, alarms: Alarms) -> Arc<Self> {
+        let state = Mutex::new(State { topic, peers: HashMap::new(), armed: None });
+        Arc::new_cyclic(|this| Self {
+            state,
+            clock,
+            storage,
+            alarms,
+            id,
+            this: this.clone(),
+            over: AtomicBool::new(false),
+        })
     }
 
     /// Lets the topic handle one input. Answers for `caller` come back in `stepped`, all others go to mailboxes.
@@ -81,15 +92,15 @@ impl TopicCell {
             }
         }
         let deadline = topic.poll_timeout().map(|(at, _)| at);
-        let nearer = deadline.is_some_and(|at| armed.is_none_or(|armed| at < armed));
-        if nearer {
-            *armed = deadline;
+        let nearer = deadline.filter(|at| armed.is_none_or(|armed| *at < armed));
+        if nearer.is_some() {
+            *armed = nearer;
         }
         let over = topic.is_exiting();
         self.over.store(over, Ordering::Release);
         drop(state);
-        if nearer || over {
-            self.nearer.notify_one();
+        if let Some(at) = nearer {
+            self.alarms.set(Alarm { id: self.id, at, cell: self.this.clone() });
         }
         wakers.into_iter().for_each(Waker::wake);
         result
@@ -115,27 +126,8 @@ impl TopicCell {
         self.state.lock().peers.remove(&conn);
     }
 
-    /// Waits until the topic's next deadline has come, whatever happens to it meanwhile; `false` if the topic is over.
-    pub(super) async fn deadline(&self) -> bool {
-        loop {
-            let nearer = self.nearer.notified();
-            let armed = {
-                let state = self.state.lock();
-                if state.topic.is_exiting() {
-                    return false;
-                }
-                state.armed
-            };
-            match armed {
-                None => nearer.await,
-                Some(at) => tokio::select! {
-                    () = nearer => {}
-                    () = tokio::time::sleep_until(self.clock.deadline(at)) => {
-                        self.state.lock().armed = None;
-                        return true;
-                    }
-                },
-            }
-        }
+    /// The alarm rings: the next step sets another.
+    pub(super) fn disarm(&self) {
+        self.state.lock().armed = None;
     }
 }
