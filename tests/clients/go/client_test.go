@@ -194,10 +194,14 @@ func expectBodies(t *testing.T, who string, got []string, want ...string) {
 	}
 }
 
-// expectArrival checks that a message came no earlier than due and not much later.
-func expectArrival(t *testing.T, d delivery, due time.Time) {
+// expectArrival checks that a message came when its delay was over and not much later. When nsqd began
+// to count is known only as between two moments on this side of the socket.
+func expectArrival(t *testing.T, d delivery, after, before time.Time, delay time.Duration) {
 	t.Helper()
-	if off := d.at.Sub(due); off < -slack || off > late {
-		t.Errorf("%s came %v off its due time", d.body, off)
+	if early := after.Add(delay).Sub(d.at); early > slack {
+		t.Errorf("%s came %v too early", d.body, early)
+	}
+	if behind := d.at.Sub(before.Add(delay)); behind > late {
+		t.Errorf("%s came %v too late", d.body, behind)
 	}
 }

@@ -23,8 +23,8 @@ import (
 const (
 	// deadline bounds every wait for something that must happen but has no due time.
 	deadline = 10 * time.Second
-	// slack is how much too early a due time may seem from this side of the socket.
-	slack = 50 * time.Millisecond
+	// slack is how far the clocks of two processes may be apart.
+	slack = 10 * time.Millisecond
 )
 
 // late is how long after its due time a message may arrive. SANSQ_LATE_MS raises it for an nsqd
@@ -34,7 +34,7 @@ var late = lateness()
 func lateness() time.Duration {
 	ms, err := strconv.Atoi(os.Getenv("SANSQ_LATE_MS"))
 	if err != nil {
-		ms = 1000
+		ms = 2000
 	}
 	return time.Duration(ms) * time.Millisecond
 }

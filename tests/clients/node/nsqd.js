@@ -12,13 +12,13 @@ import { fileURLToPath } from 'node:url'
 
 /** Bounds every wait for something that must happen but has no due time, in ms. */
 export const DEADLINE = 10_000
-/** How much too early a due time may seem from this side of the socket, in ms. */
-export const SLACK = 50
+/** How far the clocks of two processes may be apart, in ms. */
+export const SLACK = 10
 /**
  * How long after its due time a message may arrive, in ms. SANSQ_LATE_MS raises it for an nsqd
  * that only looks at its timers now and then.
  */
-export const LATE = Number(process.env.SANSQ_LATE_MS || 1000)
+export const LATE = Number(process.env.SANSQ_LATE_MS || 2000)
 
 const RELEASE_BUILD = fileURLToPath(new URL('../../../target/release/nsqd', import.meta.url))
 

@@ -16,11 +16,11 @@ from tornado.httpclient import AsyncHTTPClient
 
 # Bounds every wait for something that must happen but has no due time.
 DEADLINE = 10.0
-# How much too early a due time may seem from this side of the socket.
-SLACK = 0.05
+# How far the clocks of two processes may be apart.
+SLACK = 0.01
 # How long after its due time a message may arrive. SANSQ_LATE_MS raises it for an nsqd that only
 # looks at its timers now and then.
-LATE = int(os.environ.get("SANSQ_LATE_MS") or 1000) / 1000
+LATE = int(os.environ.get("SANSQ_LATE_MS") or 2000) / 1000
 
 RELEASE_BUILD = pathlib.Path(__file__).parents[3] / "target/release/nsqd"
 LISTENING = re.compile(r"(TCP|HTTP): listening on (127\.0\.0\.1:\d+)")
