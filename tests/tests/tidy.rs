@@ -197,6 +197,18 @@ fn the_core_only_calculates() {
 }
 
 #[test]
+fn the_cores_tests_run_in_wasm_too() {
+    let core = files(&["rs"]).into_iter().filter(|(path, _)| path.starts_with("core/"));
+    let tests = core.filter(|(_, text)| text.lines().any(|line| line.trim() == "#[test]"));
+    let decides =
+        |text: &str| ["wasm_bindgen_test as test", "#![cfg(not(target_arch"].iter().any(|it| text.contains(it));
+    let native = tests.filter(|(_, text)| !decides(text));
+    assert_none(
+        &native.map(|(path, _)| format!("{path}: #[test] is not wasm_bindgen_test on wasm32")).collect::<Vec<_>>(),
+    );
+}
+
+#[test]
 fn the_core_is_built_from_little() {
     let output = Command::new(env!("CARGO"))
         .args(["tree", "--package", "sansq-core", "--edges", "normal", "--target", "all", "--prefix", "none"])

@@ -61,6 +61,7 @@ pub(super) struct Connection<S> {
     /// The topic of the subscription.
     subscribed: Option<Arc<TopicCell>>,
     /// Topics published to.
+    #[expect(clippy::box_collection, reason = "an idle connection has none, and pays for a pointer only")]
     topics: Option<Box<HashMap<TopicName, Arc<TopicCell>>>>,
     /// What the socket did not take yet.
     unwritten: Vec<u8>,
