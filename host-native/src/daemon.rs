@@ -9,19 +9,17 @@ use anyhow::{Context, Result, anyhow, bail};
 use sansq_core::config::{Config, PublishAck};
 use sansq_core::latency::Quantile;
 use sansq_core::storage::StoreOptions;
-use socket2::SockRef;
-use tokio::net::{TcpListener, UnixListener};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-use crate::config::{ListenAddress, NsqdOptions, nsqd, version_text};
+use crate::config::{NsqdOptions, nsqd, version_text};
 use crate::http::{self, Api, Ports};
 use crate::limits;
 use crate::log::LogHandle;
 use crate::node::{Node, Unsaved};
 use crate::storage::{DataPathLock, StorageThread};
-use crate::tcp::{self, Listener};
+use crate::tcp::{self, Bound, Listener};
 use crate::workers::Workers;
 
 /// A running nsqd.
@@ -60,9 +58,9 @@ impl Daemon {
         node.persist_metadata().await.map_err(|error| anyhow!("failed to persist metadata - {error}"))?;
         tokio::spawn(node.clone().keep_metadata());
 
-        let (tcp_listener, tcp) = listen(&options.tcp_address).await.map_err(instantiating)?;
+        let (tcp_listener, tcp) = Listener::bind(&options.tcp_address).await.map_err(instantiating)?;
         let http_listener = match &options.http_address {
-            Some(address) => Some(listen(address).await.map_err(instantiating)?),
+            Some(address) => Some(Listener::bind(address).await.map_err(instantiating)?),
             None => None,
         };
         let (http_listener, http) = http_listener.unzip();
@@ -136,39 +134,6 @@ fn start_node(options: &NsqdOptions, data_path: &Path) -> Result<(Arc<Node>, Sto
     let node = Node::new(core_config(options), storage.handle(), seed)?;
     _ = known.set(Arc::downgrade(&node));
     Ok((node, storage))
-}
-
-/// An address cannot be listened on.
-#[derive(Debug, thiserror::Error)]
-#[error("listen ({address}) failed - {error}")]
-pub struct ListenError {
-    /// As it was asked for.
-    pub address: String,
-    /// Why not.
-    pub error: std::io::Error,
-}
-
-struct Bound {
-    address: String,
-    port: Option<u16>,
-}
-
-async fn listen(address: &ListenAddress) -> Result<(Listener, Bound)> {
-    let failed = |error| ListenError { address: address.to_string(), error };
-    match address {
-        ListenAddress::Tcp { host, port } => {
-            let host = if host.is_empty() { "0.0.0.0" } else { host };
-            let listener = TcpListener::bind((host, *port)).await.map_err(failed)?;
-            SockRef::from(&listener).listen(tcp::BACKLOG).map_err(failed)?;
-            let local = listener.local_addr()?;
-            Ok((Listener::Tcp(listener), Bound { address: local.to_string(), port: Some(local.port()) }))
-        }
-        ListenAddress::Unix(path) => {
-            let listener = UnixListener::bind(path).map_err(failed)?;
-            SockRef::from(&listener).listen(tcp::BACKLOG).map_err(failed)?;
-            Ok((Listener::Unix(listener), Bound { address: path.display().to_string(), port: None }))
-        }
-    }
 }
 
 fn core_config(options: &NsqdOptions) -> Config {

@@ -7,9 +7,9 @@ use hyper::StatusCode;
 use sansq_core::name::{ChannelName, TopicName};
 
 use super::Api;
+use super::endpoints::{ChannelAction, TopicAction};
 use super::query::Query;
 use super::respond::{Failure, Outcome, Reply};
-use super::routing::{ChannelAction, TopicAction};
 use crate::node::TopicCell;
 
 const MISSING_ARG_TOPIC: Failure = Failure::bad("MISSING_ARG_TOPIC");

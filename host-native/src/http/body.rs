@@ -12,7 +12,7 @@ use hyper::header::EXPECT;
 const DISCARD_TIME_MAX: Duration = Duration::from_secs(5);
 
 /// The body of a request.
-pub(super) struct RequestBody {
+pub(crate) struct RequestBody {
     incoming: Incoming,
     /// The client waits to be told before it sends the body, and has not been.
     held_back: bool,
@@ -22,7 +22,7 @@ pub(super) struct RequestBody {
 
 /// Why a body was not read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum ReadError {
+pub(crate) enum ReadError {
     /// It is longer than allowed.
     TooLong,
     /// It ended early, or is not well formed.
@@ -31,20 +31,20 @@ pub(super) enum ReadError {
 
 impl RequestBody {
     /// The body of `request`.
-    pub(super) fn of(request: Request<Incoming>) -> Self {
+    pub(crate) fn of(request: Request<Incoming>) -> Self {
         let held_back = request.headers().contains_key(EXPECT);
         let incoming = request.into_body();
         Self { ended: incoming.is_end_stream(), incoming, held_back }
     }
 
     /// Whether the client announces more than `bytes_max` bytes. One that sends chunks announces nothing.
-    pub(super) fn announces_more_than(&self, bytes_max: usize) -> bool {
+    pub(crate) fn announces_more_than(&self, bytes_max: usize) -> bool {
         self.incoming.size_hint().lower() > bytes_max as u64
     }
 
     /// All of it, at most `bytes_max` bytes. May share memory with the connection's read buffer, so what is kept for
     /// longer than the request must be copied.
-    pub(super) async fn read(&mut self, bytes_max: usize) -> Result<Bytes, ReadError> {
+    pub(crate) async fn read(&mut self, bytes_max: usize) -> Result<Bytes, ReadError> {
         if self.announces_more_than(bytes_max) {
             return Err(ReadError::TooLong);
         }
@@ -64,7 +64,7 @@ impl RequestBody {
 
     /// Reads what is left and forgets it, so that a client that still sends gets to read its answer. `false` if the
     /// connection cannot be used again: there was more than `bytes_max`, or it took too long.
-    pub(super) async fn discard(mut self, bytes_max: usize) -> bool {
+    pub(crate) async fn discard(mut self, bytes_max: usize) -> bool {
         if self.ended || self.held_back {
             return self.ended;
         }

@@ -10,10 +10,10 @@ use tokio::runtime::RuntimeMetrics;
 
 use super::Api;
 use super::admin::parse_query;
+use super::endpoints::DebugPage;
 use super::process::{self, Thread};
 use super::query::Query;
 use super::respond::{Failure, Outcome, Reply};
-use super::routing::DebugPage;
 
 /// How long `profile` watches unless it is told, and at most, in seconds.
 const PROFILE_SECONDS: u64 = 30;

@@ -4,15 +4,15 @@
 
 /// The parameters of a query string.
 #[derive(Debug, Default)]
-pub(super) struct Query(Vec<(Vec<u8>, Vec<u8>)>);
+pub(crate) struct Query(Vec<(Vec<u8>, Vec<u8>)>);
 
 /// The query has a bad `%` escape, or a `;`, which Go takes for an attempt at a second separator.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct BadQuery;
+pub(crate) struct BadQuery;
 
 impl Query {
     /// The parameters in `raw`, what follows the target's `?`.
-    pub(super) fn parse(raw: Option<&str>) -> Result<Self, BadQuery> {
+    pub(crate) fn parse(raw: Option<&str>) -> Result<Self, BadQuery> {
         let pairs = raw.unwrap_or_default().split('&').filter(|pair| !pair.is_empty());
         pairs
             .map(|pair| {
@@ -28,12 +28,12 @@ impl Query {
     }
 
     /// The first value of `key`; empty if it has no `=`.
-    pub(super) fn get(&self, key: &str) -> Option<&[u8]> {
+    pub(crate) fn get(&self, key: &str) -> Option<&[u8]> {
         self.0.iter().find(|(own, _)| own == key.as_bytes()).map(|(_, value)| value.as_slice())
     }
 
     /// The switch `key`: `true`, `1`, `false` or `0`; `None` for anything else and when it is missing.
-    pub(super) fn switch(&self, key: &str) -> Option<bool> {
+    pub(crate) fn switch(&self, key: &str) -> Option<bool> {
         match self.get(key)? {
             b"true" | b"1" => Some(true),
             b"false" | b"0" => Some(false),
@@ -69,12 +69,12 @@ fn decode(text: &str, plus: Plus) -> Option<Vec<u8>> {
 }
 
 /// The path `raw` decoded; `None` if an escape is bad. What is not UTF-8 then matches no route.
-pub(super) fn decode_path(raw: &str) -> Option<String> {
+pub(crate) fn decode_path(raw: &str) -> Option<String> {
     decode(raw, Plus::IsPlus).map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
 }
 
 /// One segment of a path, fit to stand in a header or a page.
-pub(super) fn encode_segment(segment: &str) -> String {
+pub(crate) fn encode_segment(segment: &str) -> String {
     let mut encoded = String::with_capacity(segment.len());
     for byte in segment.bytes() {
         match byte {

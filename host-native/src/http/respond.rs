@@ -11,9 +11,9 @@ use serde::Serialize;
 use super::json;
 
 /// A response ready to go.
-pub(super) type Answer = Response<Full<Bytes>>;
+pub(crate) type Answer = Response<Full<Bytes>>;
 /// What an endpoint comes to.
-pub(super) type Outcome = Result<Reply, Failure>;
+pub(crate) type Outcome = Result<Reply, Failure>;
 
 const NSQ_CONTENT_TYPE: HeaderName = HeaderName::from_static("x-nsq-content-type");
 const VERSION_1: HeaderValue = HeaderValue::from_static("nsq; version=1.0");
@@ -23,7 +23,7 @@ const HTML: HeaderValue = HeaderValue::from_static("text/html; charset=utf-8");
 
 /// How answers are dressed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Decoration {
+pub(crate) enum Decoration {
     /// `X-NSQ-Content-Type`, and errors as JSON.
     V1,
     /// As they are.
@@ -34,7 +34,7 @@ pub(super) enum Decoration {
 
 /// Success.
 #[derive(Debug)]
-pub(super) enum Reply {
+pub(crate) enum Reply {
     /// Done; nothing to say.
     Empty,
     /// Text, as it is.
@@ -47,10 +47,10 @@ pub(super) enum Reply {
 
 impl Reply {
     /// The usual answer to a publish.
-    pub(super) const OK: Self = Self::Text(Cow::Borrowed("OK"));
+    pub(crate) const OK: Self = Self::Text(Cow::Borrowed("OK"));
 
     /// `value` as JSON.
-    pub(super) fn json(value: &impl Serialize) -> Outcome {
+    pub(crate) fn json(value: &impl Serialize) -> Outcome {
         json::encode(value).map(Self::Json).map_err(|error| {
             tracing::error!("failed to encode a response - {error}");
             Failure::INTERNAL
@@ -60,36 +60,36 @@ impl Reply {
 
 /// Failure, in the reference's words where it has some.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Failure {
-    pub(super) status: StatusCode,
-    pub(super) message: Cow<'static, str>,
+pub(crate) struct Failure {
+    pub(crate) status: StatusCode,
+    pub(crate) message: Cow<'static, str>,
 }
 
 impl Failure {
     /// Not the client's fault.
-    pub(super) const INTERNAL: Self = Self::new(StatusCode::INTERNAL_SERVER_ERROR, "INTERNAL_ERROR");
+    pub(crate) const INTERNAL: Self = Self::new(StatusCode::INTERNAL_SERVER_ERROR, "INTERNAL_ERROR");
     /// No such path.
-    pub(super) const NOT_FOUND: Self = Self::new(StatusCode::NOT_FOUND, "NOT_FOUND");
+    pub(crate) const NOT_FOUND: Self = Self::new(StatusCode::NOT_FOUND, "NOT_FOUND");
     /// The query cannot be decoded.
-    pub(super) const INVALID_REQUEST: Self = Self::bad("INVALID_REQUEST");
+    pub(crate) const INVALID_REQUEST: Self = Self::bad("INVALID_REQUEST");
 
-    pub(super) const fn new(status: StatusCode, message: &'static str) -> Self {
+    pub(crate) const fn new(status: StatusCode, message: &'static str) -> Self {
         Self { status, message: Cow::Borrowed(message) }
     }
 
     /// 400.
-    pub(super) const fn bad(message: &'static str) -> Self {
+    pub(crate) const fn bad(message: &'static str) -> Self {
         Self::new(StatusCode::BAD_REQUEST, message)
     }
 
     /// 413.
-    pub(super) const fn too_large(message: &'static str) -> Self {
+    pub(crate) const fn too_large(message: &'static str) -> Self {
         Self::new(StatusCode::PAYLOAD_TOO_LARGE, message)
     }
 }
 
 /// The response for `outcome`.
-pub(super) fn dress(decoration: Decoration, outcome: Outcome) -> Answer {
+pub(crate) fn dress(decoration: Decoration, outcome: Outcome) -> Answer {
     let (status, content_type, body) = match outcome {
         Ok(Reply::Empty) => (StatusCode::OK, None, Bytes::new()),
         // Like Go, nothing is labelled nothing.
@@ -133,12 +133,12 @@ fn error_body(message: &str) -> Bytes {
 }
 
 /// The answer to `OPTIONS`.
-pub(super) fn options(methods: &str) -> Answer {
+pub(crate) fn options(methods: &str) -> Answer {
     allow(plain(StatusCode::OK, None, Bytes::new()), methods)
 }
 
 /// The answer to a method that a path does not have.
-pub(super) fn wrong_method(methods: &str) -> Answer {
+pub(crate) fn wrong_method(methods: &str) -> Answer {
     let failure = Failure::new(StatusCode::METHOD_NOT_ALLOWED, "METHOD_NOT_ALLOWED");
     allow(dress(Decoration::V1, Err(failure)), methods)
 }
@@ -152,7 +152,7 @@ fn allow(mut answer: Answer, methods: &str) -> Answer {
 
 /// Sends the client to `path` with the query it came with. Only GET may be repeated freely, so others are told to keep
 /// their method.
-pub(super) fn redirect(method: &Method, path: String, query: Option<&str>) -> Answer {
+pub(crate) fn redirect(method: &Method, path: String, query: Option<&str>) -> Answer {
     let location = match query {
         Some(query) => format!("{path}?{query}"),
         None => path,
@@ -171,12 +171,12 @@ pub(super) fn redirect(method: &Method, path: String, query: Option<&str>) -> An
 }
 
 /// The answer to a target with a bad escape in its path.
-pub(super) fn bad_target() -> Answer {
+pub(crate) fn bad_target() -> Answer {
     close(plain(StatusCode::BAD_REQUEST, Some(TEXT), Bytes::from_static(b"400 Bad Request")))
 }
 
 /// The answer to everything on plain HTTP when TLS is required. The spaces are the reference's.
-pub(super) fn tls_required(https_port: u16) -> Answer {
+pub(crate) fn tls_required(https_port: u16) -> Answer {
     let body = format!(r#"{{"message": "TLS_REQUIRED", "https_port": {https_port}}}"#);
     let mut answer = plain(StatusCode::FORBIDDEN, Some(JSON), body.into());
     answer.headers_mut().insert(NSQ_CONTENT_TYPE, VERSION_1);
@@ -184,7 +184,7 @@ pub(super) fn tls_required(https_port: u16) -> Answer {
 }
 
 /// The same answer, and the last one on its connection.
-pub(super) fn close(mut answer: Answer) -> Answer {
+pub(crate) fn close(mut answer: Answer) -> Answer {
     answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     answer
 }

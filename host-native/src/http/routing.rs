@@ -1,118 +1,43 @@
-//! Which endpoint a request is for. One table; everything the router says besides (other methods, redirects to the
-//! proper spelling) is derived from it, and is that of the reference's router (julienschmidt/httprouter).
+//! Which endpoint a request is for. Each program has one table; everything the router says besides (other methods,
+//! redirects to the proper spelling) is derived from it, and is that of the reference's router (julienschmidt/httprouter).
 
 use hyper::Method;
 
 use super::query::encode_segment;
-use super::respond::Decoration::{self, Plain, Raw, V1};
+use super::respond::Decoration;
 
-/// What can be asked for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Endpoint {
-    Ping,
-    Info,
-    Publish,
-    MultiPublish,
-    Stats,
-    Topic(TopicAction),
-    Channel(ChannelAction),
-    ReadConfig,
-    WriteConfig,
-    Metrics,
-    Debug(DebugPage),
-    SetBlockRate,
-    FreeMemory,
-}
-
-/// What can be done to a topic.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum TopicAction {
-    Create,
-    Delete,
-    Empty,
-    Pause,
-    Unpause,
-}
-
-/// What can be done to a channel.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum ChannelAction {
-    Create,
-    Delete,
-    Empty,
-    Pause,
-    Unpause,
-}
-
-/// The pages under `/debug/pprof/`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum DebugPage {
-    Index,
-    CommandLine,
-    Profile,
-    Heap,
-    Goroutine,
-    Block,
-    ThreadCreate,
-    Symbol,
-}
-
-/// One line of the table.
+/// One line of a table. `E` is what its program calls its endpoints.
 #[derive(Debug)]
-pub(super) struct Route {
+pub(crate) struct Route<E> {
     method: Method,
     /// Exact, or ending in [`PARAM`].
     path: &'static str,
     /// Who answers.
-    pub(super) endpoint: Endpoint,
+    pub(super) endpoint: E,
     /// How the answer is dressed.
     pub(super) decoration: Decoration,
+    /// Whether requests are logged.
+    pub(super) logged: bool,
 }
 
 /// Stands for one path segment, whatever it is but empty.
 const PARAM: &str = ":opt";
 
-const fn route(method: Method, path: &'static str, endpoint: Endpoint, decoration: Decoration) -> Route {
-    Route { method, path, endpoint, decoration }
+/// A line whose requests are logged.
+pub(crate) const fn route<E>(method: Method, path: &'static str, endpoint: E, decoration: Decoration) -> Route<E> {
+    Route { method, path, endpoint, decoration, logged: true }
 }
 
-static ROUTES: &[Route] = &[
-    route(Method::GET, "/ping", Endpoint::Ping, Plain),
-    route(Method::GET, "/info", Endpoint::Info, V1),
-    route(Method::POST, "/pub", Endpoint::Publish, V1),
-    route(Method::POST, "/mpub", Endpoint::MultiPublish, V1),
-    route(Method::GET, "/stats", Endpoint::Stats, V1),
-    route(Method::POST, "/topic/create", Endpoint::Topic(TopicAction::Create), V1),
-    route(Method::POST, "/topic/delete", Endpoint::Topic(TopicAction::Delete), V1),
-    route(Method::POST, "/topic/empty", Endpoint::Topic(TopicAction::Empty), V1),
-    route(Method::POST, "/topic/pause", Endpoint::Topic(TopicAction::Pause), V1),
-    route(Method::POST, "/topic/unpause", Endpoint::Topic(TopicAction::Unpause), V1),
-    route(Method::POST, "/channel/create", Endpoint::Channel(ChannelAction::Create), V1),
-    route(Method::POST, "/channel/delete", Endpoint::Channel(ChannelAction::Delete), V1),
-    route(Method::POST, "/channel/empty", Endpoint::Channel(ChannelAction::Empty), V1),
-    route(Method::POST, "/channel/pause", Endpoint::Channel(ChannelAction::Pause), V1),
-    route(Method::POST, "/channel/unpause", Endpoint::Channel(ChannelAction::Unpause), V1),
-    route(Method::GET, "/config/:opt", Endpoint::ReadConfig, V1),
-    route(Method::PUT, "/config/:opt", Endpoint::WriteConfig, V1),
-    route(Method::GET, "/metrics", Endpoint::Metrics, Raw),
-    route(Method::GET, "/debug/pprof/", Endpoint::Debug(DebugPage::Index), Raw),
-    route(Method::GET, "/debug/pprof/cmdline", Endpoint::Debug(DebugPage::CommandLine), Raw),
-    route(Method::GET, "/debug/pprof/profile", Endpoint::Debug(DebugPage::Profile), Raw),
-    route(Method::GET, "/debug/pprof/heap", Endpoint::Debug(DebugPage::Heap), Raw),
-    route(Method::GET, "/debug/pprof/goroutine", Endpoint::Debug(DebugPage::Goroutine), Raw),
-    route(Method::GET, "/debug/pprof/block", Endpoint::Debug(DebugPage::Block), Raw),
-    route(Method::GET, "/debug/pprof/threadcreate", Endpoint::Debug(DebugPage::ThreadCreate), Raw),
-    route(Method::GET, "/debug/pprof/symbol", Endpoint::Debug(DebugPage::Symbol), Raw),
-    route(Method::POST, "/debug/pprof/symbol", Endpoint::Debug(DebugPage::Symbol), Raw),
-    route(Method::PUT, "/debug/setblockrate", Endpoint::SetBlockRate, Plain),
-    route(Method::POST, "/debug/freememory", Endpoint::FreeMemory, Plain),
-];
+/// A line whose requests are too many to be logged, or nobody's concern.
+pub(crate) const fn quiet<E>(method: Method, path: &'static str, endpoint: E, decoration: Decoration) -> Route<E> {
+    Route { method, path, endpoint, decoration, logged: false }
+}
 
 /// What the router makes of a request.
 #[derive(Debug)]
-pub(super) enum Routed<'p> {
+pub(super) enum Routed<'p, E: 'static> {
     /// An endpoint, with the value of its parameter, or nothing.
-    To(&'static Route, &'p str),
+    To(&'static Route<E>, &'p str),
     /// The path is known under another spelling.
     Redirect(String),
     /// `OPTIONS` of a known path: the methods it has.
@@ -124,8 +49,8 @@ pub(super) enum Routed<'p> {
 }
 
 /// Finds who answers a request for `path`, which is decoded.
-pub(super) fn find<'p>(method: &Method, path: &'p str) -> Routed<'p> {
-    let same_method = || ROUTES.iter().filter(|route| route.method == *method);
+pub(super) fn find<'p, E>(routes: &'static [Route<E>], method: &Method, path: &'p str) -> Routed<'p, E> {
+    let same_method = || routes.iter().filter(|route| route.method == *method);
     if let Some(found) = same_method().find_map(|route| Some(Routed::To(route, route.matches(path)?))) {
         return found;
     }
@@ -134,7 +59,7 @@ pub(super) fn find<'p>(method: &Method, path: &'p str) -> Routed<'p> {
         return Routed::Redirect(proper);
     }
     let mut methods: Vec<&str> =
-        ROUTES.iter().filter(|route| route.matches(path).is_some()).map(|route| route.method.as_str()).collect();
+        routes.iter().filter(|route| route.matches(path).is_some()).map(|route| route.method.as_str()).collect();
     if methods.is_empty() {
         return Routed::Unknown;
     }
@@ -157,12 +82,7 @@ fn segments(path: &str) -> Vec<&str> {
     segments
 }
 
-impl Route {
-    /// Whether requests are logged: not those of the message path, nor those of monitors.
-    pub(super) fn is_logged(&self) -> bool {
-        !matches!(self.endpoint, Endpoint::Publish | Endpoint::MultiPublish) && self.decoration != Raw
-    }
-
+impl<E> Route<E> {
     /// The parameter's value if `path` is this route's, empty if it has none.
     fn matches<'p>(&self, path: &'p str) -> Option<&'p str> {
         match self.path.strip_suffix(PARAM) {
@@ -187,10 +107,11 @@ impl Route {
 
 #[cfg(test)]
 mod tests {
+    use super::super::endpoints::ROUTES;
     use super::*;
 
     fn show(method: Method, path: &str) -> String {
-        match find(&method, path) {
+        match find(ROUTES, &method, path) {
             Routed::To(route, param) => format!("{:?} {param:?}", route.endpoint),
             Routed::Redirect(to) => format!("-> {to}"),
             Routed::Options(methods) => format!("options {methods}"),

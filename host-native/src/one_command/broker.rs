@@ -11,9 +11,10 @@ use super::words::Misuse;
 use super::{Failure, own_command, print, quoted, screen};
 use crate::config::ListenAddress;
 use crate::config::{ConfigError, Loaded, NsqdOptions, Outcome, load, nsqd};
-use crate::daemon::{self, ListenError};
+use crate::daemon;
 use crate::log::LogLevel;
 use crate::storage::LockError;
+use crate::tcp::ListenError;
 use crate::terminal::{Paint, wants_colours};
 
 pub(super) fn run(args: Vec<OsString>) -> Result<(), Failure> {

@@ -1,86 +1,28 @@
 //! The TCP side of nsqd, on TCP or Unix sockets: accepts connections and gives each a task on a worker thread.
 
 mod connection;
+mod listener;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
 
 use parking_lot::Mutex;
 use sansq_core::session::{Features, Session, State};
-use socket2::{SockRef, TcpKeepalive};
-use tokio::net::{TcpListener, TcpStream, UnixListener};
+use tokio::net::TcpStream;
 
 use crate::node::{Client, Node, Profile};
 use crate::workers::Workers;
 use connection::Connection;
+pub(crate) use listener::{Accepted, Bound};
+pub use listener::{ListenError, Listener};
 
-/// A bound listener.
-pub enum Listener {
-    /// On a TCP port.
-    Tcp(TcpListener),
-    /// On a Unix socket.
-    Unix(UnixListener),
-}
-
-/// An accepted socket, not yet on any runtime.
-enum Accepted {
-    Tcp(std::net::TcpStream),
-    Unix(std::os::unix::net::UnixStream),
-}
-
-/// How long to wait for a descriptor to come free when there is none.
-const ACCEPT_RETRY: Duration = Duration::from_millis(100);
-
-/// Connections the kernel may hold ready until they are accepted; it allows fewer if `somaxconn` says so. All clients of a
-/// daemon that was restarted come at once, and one that finds no place tries again a second later.
-pub const BACKLOG: i32 = 4096;
-
-/// After this much silence a peer is asked whether it is there.
-const KEEPALIVE: Duration = Duration::from_secs(15);
-
-/// Sees to small writes going out at once, and to peers being found out that are gone without having said so: a client may
-/// have no heartbeats. The connection works without either, so failures are let go.
-pub(crate) fn prepare(socket: &TcpStream) {
-    _ = socket.set_nodelay(true);
-    _ = SockRef::from(socket).set_tcp_keepalive(&TcpKeepalive::new().with_time(KEEPALIVE).with_interval(KEEPALIVE));
-}
-
-/// Accepts clients for ever. Out of descriptors, it waits and goes on: those connected are served meanwhile.
-pub async fn accept(listener: Listener, node: Arc<Node>, workers: Arc<Workers>) {
-    let mut refusing = false;
-    loop {
-        match accept_one(&listener).await {
-            Ok((socket, remote_address)) => {
-                if std::mem::take(&mut refusing) {
-                    tracing::info!("TCP: accepting again");
-                }
-                tracing::info!("TCP: new client({remote_address})");
-                serve(socket, remote_address, &node, &workers);
-            }
-            Err(error) => {
-                // Said once, not ten times a second.
-                if !std::mem::replace(&mut refusing, true) {
-                    tracing::error!("TCP: cannot accept clients: {error}; raise the open-file limit or close some");
-                }
-                tokio::time::sleep(ACCEPT_RETRY).await;
-            }
-        }
-    }
-}
-
-async fn accept_one(listener: &Listener) -> std::io::Result<(Accepted, String)> {
-    match listener {
-        Listener::Tcp(listener) => {
-            let (socket, remote) = listener.accept().await?;
-            prepare(&socket);
-            Ok((Accepted::Tcp(socket.into_std()?), remote.to_string()))
-        }
-        Listener::Unix(listener) => {
-            let (socket, _) = listener.accept().await?;
-            Ok((Accepted::Unix(socket.into_std()?), "@".to_owned()))
-        }
-    }
+/// Accepts clients for ever.
+pub(crate) async fn accept(listener: Listener, node: Arc<Node>, workers: Arc<Workers>) {
+    let accepted = |socket, remote_address| {
+        tracing::info!("TCP: new client({remote_address})");
+        serve(socket, remote_address, &node, &workers);
+    };
+    listener.accept_all("TCP", accepted).await;
 }
 
 fn serve(socket: Accepted, remote_address: String, node: &Arc<Node>, workers: &Workers) {
