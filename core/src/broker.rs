@@ -27,11 +27,11 @@
 //! while let Some(output) = broker.poll_output() {
 //!     match output {
 //!         Output::Send { conn, bytes } if conn == consumer => received.extend(bytes),
-//!         Output::Send { .. } | Output::Close { .. } | Output::Event { .. } => {}
 //!         Output::Store(op) => {
 //!             let result = store.execute(now.mono, &op.log, &op.effect);
 //!             broker.handle_completion(now, StorageCompletion { op: op.op, log: op.log, result });
 //!         }
+//!         _ => {}
 //!     }
 //! }
 //! assert!(received.ends_with(b"hello"));
@@ -46,6 +46,7 @@ use std::sync::Arc;
 
 use crate::config::Config;
 use crate::message::BatchBuilder;
+use crate::metadata::Remembered;
 use crate::name::{ChannelName, TopicName};
 use crate::protocol::{ConnId, ConsumerCommand, Request};
 use crate::rng::Rng;
@@ -55,7 +56,7 @@ use crate::time::{Instant, Now};
 use crate::topic::{self, Event, Topic, TopicStats};
 
 /// Something for the host to carry out.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub enum Output {
     /// Bytes for a connection's peer.
     Send {
@@ -71,6 +72,10 @@ pub enum Output {
     },
     /// An operation for the storage.
     Store(StorageOp),
+    /// A topic came to be.
+    TopicCreated(TopicName),
+    /// A topic is gone with all it had.
+    TopicDeleted(TopicName),
     /// Something others may want to know.
     Event {
         /// The topic.
@@ -80,7 +85,7 @@ pub enum Output {
     },
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Connection {
     session: Session,
     /// Input that the session could not take yet.
@@ -95,7 +100,7 @@ enum Sleeper {
 }
 
 /// Deadlines of many, each with at most one.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct Alarms {
     times: BTreeMap<Sleeper, Instant>,
     order: BTreeSet<(Instant, Sleeper)>,
@@ -121,7 +126,7 @@ impl Alarms {
 }
 
 /// See the [module](self).
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Broker {
     config: Arc<Config>,
     rng: Rng,
@@ -218,7 +223,50 @@ impl Broker {
         self.step(now, name, |topic| topic.handle_delete(now));
         self.topics.remove(name);
         self.alarms.set(Sleeper::Topic(name.clone()), None);
+        if found {
+            self.outputs.push_back(Output::TopicDeleted(name.clone()));
+        }
         found
+    }
+
+    /// Creates the topics and channels that were there before. Whoever starts a broker waits until none
+    /// [is opening](Self::is_opening).
+    pub fn handle_remembered(&mut self, now: Now, remembered: &Remembered) {
+        for topic in &remembered.topics {
+            self.handle_topic(now, &topic.name, |state| topic.restore(now, state));
+        }
+    }
+
+    /// Ends all connections, and has what is only in memory written to the logs and those closed. Done when nothing
+    /// [is settling](Self::is_settling) and all operations are carried out.
+    pub fn handle_exit(&mut self, now: Now) {
+        while let Some(&conn) = self.connections.keys().next() {
+            self.close(now, conn);
+        }
+        let names: Vec<TopicName> = self.topics.keys().cloned().collect();
+        for name in names {
+            self.step(now, &name, Topic::handle_exit);
+        }
+    }
+
+    /// The topics, by name.
+    pub fn topics(&self) -> impl Iterator<Item = &Topic> {
+        self.topics.values()
+    }
+
+    /// The topic of that name.
+    pub fn topic(&self, name: &TopicName) -> Option<&Topic> {
+        self.topics.get(name)
+    }
+
+    /// Whether a log has not answered its opening yet.
+    pub fn is_opening(&self) -> bool {
+        self.topics.values().any(Topic::is_opening)
+    }
+
+    /// Whether storage still owes an answer that somebody waits for.
+    pub fn is_settling(&self) -> bool {
+        self.topics.values().any(Topic::is_settling)
     }
 
     /// The next output.
@@ -241,6 +289,7 @@ impl Broker {
             self.generations += 1;
             let topic = Topic::new(name.clone(), self.config.clone(), self.rng.next_u64(), self.generations);
             self.topics.insert(name.clone(), topic);
+            self.outputs.push_back(Output::TopicCreated(name.clone()));
             self.step(now, name, |_| ());
         }
     }
@@ -360,6 +409,7 @@ impl Broker {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::storage::StorageEffect;
     use crate::time::Timestamp;
     #[cfg(target_arch = "wasm32")]
     use wasm_bindgen_test::wasm_bindgen_test as test;
@@ -397,7 +447,7 @@ mod tests {
                 match output {
                     Output::Send { conn, bytes } => self.sent.entry(conn).or_default().extend(bytes),
                     Output::Close { conn } => self.closed.push(conn),
-                    Output::Store(_) | Output::Event { .. } => {}
+                    Output::Store(_) | Output::TopicCreated(_) | Output::TopicDeleted(_) | Output::Event { .. } => {}
                 }
             }
         }
@@ -439,6 +489,34 @@ mod tests {
         assert_eq!(rig.closed, [B]);
         let stats = rig.broker.stats(rig.now, None);
         assert!(stats[0].channels.is_empty(), "gone with its last consumer");
+    }
+
+    #[test]
+    fn a_clone_goes_its_own_way() {
+        let mut rig = Rig::new();
+        rig.send(A, b"PUB t\n\0\0\0\x05hello");
+        let mut other = Rig { broker: rig.broker.clone(), sent: BTreeMap::new(), closed: Vec::new(), now: rig.now };
+        other.send(B, b"SUB t c\nRDY 5\n");
+        assert!(other.received(B).ends_with("hello"));
+        assert_eq!((rig.broker.stats(rig.now, None)[0].depth, other.broker.stats(rig.now, None)[0].depth), (1, 0));
+    }
+
+    #[test]
+    fn an_exit_leaves_everything_on_the_logs() {
+        let mut rig = Rig::new();
+        rig.send(A, b"PUB t\n\0\0\0\x05hello");
+        rig.broker.handle_exit(rig.now);
+        assert!(rig.broker.is_settling());
+        let mut effects = Vec::new();
+        while let Some(output) = rig.broker.poll_output() {
+            match output {
+                Output::Close { conn } => rig.closed.push(conn),
+                Output::Store(op) => effects.push(op.effect),
+                Output::Send { .. } | Output::TopicCreated(_) | Output::TopicDeleted(_) | Output::Event { .. } => {}
+            }
+        }
+        assert_eq!(rig.closed, [A, B]);
+        assert!(matches!(effects[..], [StorageEffect::Append { .. }, StorageEffect::Close]));
     }
 
     #[test]

@@ -67,6 +67,9 @@ pub struct Config {
     pub e2e_processing_latency_percentiles: Arc<[Quantile]>,
     /// How far back those percentiles look.
     pub e2e_processing_latency_window_time: Duration,
+    /// Whether topics tell of messages that move without a client's doing ([`Event::Moved`](crate::topic::Event::Moved)):
+    /// for simulators and who wants to watch.
+    pub tell_moves: bool,
 }
 
 impl Default for Config {
@@ -96,6 +99,7 @@ impl Default for Config {
             topology_aware_consumption: false,
             e2e_processing_latency_percentiles: Arc::default(),
             e2e_processing_latency_window_time: Duration::from_secs(600),
+            tell_moves: false,
         }
     }
 }

@@ -60,7 +60,7 @@ pub enum Turn {
 }
 
 /// A broker and its surroundings.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Driver<C, S, T> {
     /// The broker.
     pub broker: Broker,
@@ -103,7 +103,7 @@ impl<C: Clock, S: Storage, T: Transport> Driver<C, S, T> {
                 Output::Send { conn, bytes } => self.transport.send(now, conn, bytes),
                 Output::Close { conn } => self.transport.close(now, conn),
                 Output::Store(op) => self.storage.submit(now, op),
-                Output::Event { .. } => {}
+                Output::TopicCreated(_) | Output::TopicDeleted(_) | Output::Event { .. } => {}
             }
         }
     }

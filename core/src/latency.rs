@@ -180,7 +180,7 @@ impl Summary {
 }
 
 /// The samples of the recent past: at least half of the window's time, at most all of it.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Window {
     quantiles: Arc<[Quantile]>,
     half_nanos: u64,

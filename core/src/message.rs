@@ -209,7 +209,7 @@ impl Batch {
 
 /// Packs bodies into batches of at most [`BLOCK_BYTES_MAX`]; a larger body gets a batch of its own. The buffers are
 /// kept from one [`finish`](Self::finish) to the next.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct BatchBuilder {
     batches: Vec<Batch>,
     heads: Vec<Head>,

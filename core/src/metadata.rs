@@ -3,7 +3,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::name::{ChannelName, TopicName};
+use crate::name::{ChannelName, LogId, TopicName};
+use crate::time::Now;
+use crate::topic::Topic;
 
 /// The file's content.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -51,6 +53,45 @@ pub struct Remembered {
     pub topics: Vec<RememberedTopic>,
     /// Names that are not valid and were left out.
     pub invalid: Vec<String>,
+    /// Logs that [`take_up`](Self::take_up) found to be named nowhere.
+    pub taken_up: Vec<LogId>,
+}
+
+impl RememberedTopic {
+    /// What is to be remembered of a topic.
+    pub fn of(topic: &Topic) -> Self {
+        let channels = topic.channels().map(|(name, paused)| (name.clone(), paused)).collect();
+        Self { name: topic.name().clone(), paused: topic.is_paused(), channels }
+    }
+
+    /// Gives a new topic what is remembered of it.
+    pub fn restore(&self, now: Now, topic: &mut Topic) {
+        topic.handle_pause(now, self.paused);
+        for (name, paused) in &self.channels {
+            topic.handle_create_channel(now, name);
+            topic.handle_pause_channel(now, name, *paused);
+        }
+    }
+}
+
+impl Remembered {
+    /// Adds the topics and channels that only have queue files: a crash can come between the first message of a topic and
+    /// `nsqd.dat`. `stems`: of the names of the files there are.
+    pub fn take_up<'a>(&mut self, stems: impl IntoIterator<Item = &'a str>) {
+        for log in stems.into_iter().filter_map(LogId::parse) {
+            let known = self.topics.iter().position(|topic| topic.name == log.topic);
+            let index = known.unwrap_or_else(|| {
+                self.topics.push(RememberedTopic { name: log.topic.clone(), paused: false, channels: Vec::new() });
+                self.topics.len() - 1
+            });
+            let channels = &mut self.topics[index].channels;
+            let missing = log.channel.clone().filter(|channel| channels.iter().all(|(name, _)| name != channel));
+            if known.is_none() || missing.is_some() {
+                self.taken_up.push(log);
+            }
+            channels.extend(missing.map(|channel| (channel, false)));
+        }
+    }
 }
 
 impl Metadata {
@@ -129,6 +170,15 @@ mod tests {
             r#"{"topics":[{"name":"t","paused":false,"channels":[{"name":"c","paused":true}]}],"version":"1.3.0"}"#;
         assert_eq!(String::from_utf8(metadata.encode()).unwrap(), json);
         assert_eq!(Metadata::new([]).encode(), br#"{"topics":null,"version":"1.3.0"}"#);
+    }
+
+    #[test]
+    fn queue_files_bring_their_topics_back() {
+        let mut remembered = Metadata::new([topic("t", &[("c", true)])]).remembered();
+        remembered.take_up(["t", "t:c", "t:d", "u:e", "u", "not:a:queue"]);
+        assert_eq!(remembered.topics, [topic("t", &[("c", true), ("d", false)]), topic("u", &[("e", false)])]);
+        let taken_up: Vec<_> = remembered.taken_up.iter().map(LogId::to_string).collect();
+        assert_eq!(taken_up, ["t:d", "u:e"]);
     }
 
     #[test]

@@ -85,6 +85,17 @@ pub struct LogId {
     pub channel: Option<ChannelName>,
 }
 
+impl LogId {
+    /// The log whose files have names of this stem; `None` if no queue of ours has.
+    pub fn parse(stem: &str) -> Option<Self> {
+        let (topic, channel) = match stem.split_once(':') {
+            Some((topic, channel)) => (topic, Some(ChannelName::parse(channel).ok()?)),
+            None => (stem, None),
+        };
+        Some(Self { topic: TopicName::parse(topic).ok()?, channel })
+    }
+}
+
 impl fmt::Display for LogId {
     /// `topic` or `topic:channel`, the stem of the queue's file names.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -118,6 +129,11 @@ mod tests {
         let topic = TopicName::parse("t").unwrap();
         let channel = ChannelName::parse("c").ok();
         assert_eq!(LogId { topic: topic.clone(), channel: None }.to_string(), "t");
-        assert_eq!(LogId { topic, channel }.to_string(), "t:c");
+        let log = LogId { topic, channel };
+        assert_eq!(log.to_string(), "t:c");
+        assert_eq!(LogId::parse("t:c"), Some(log));
+        for bad in ["", ":c", "t:", "t:c:d", "t$"] {
+            assert_eq!(LogId::parse(bad), None, "{bad}");
+        }
     }
 }

@@ -167,6 +167,7 @@ fn core_config(options: &NsqdOptions) -> Config {
         topology_aware_consumption: options.is_topology_aware(),
         e2e_processing_latency_percentiles: percentiles.0.iter().filter_map(|&p| Quantile::new(p)).collect(),
         e2e_processing_latency_window_time: options.e2e_processing_latency_window_time,
+        tell_moves: false,
     }
 }
 

@@ -35,6 +35,7 @@ pub struct Grant {
 pub struct AuthFailed;
 
 /// The standing of a client that sent AUTH.
+#[derive(Clone)]
 pub(super) struct Auth {
     pub(super) secret: Vec<u8>,
     pub(super) grant: Option<Grant>,

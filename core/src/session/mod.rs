@@ -107,7 +107,7 @@ enum Phase {
 /// with whatever followed, after each answer. It writes `out` as it fills, and calls
 /// [`handle_flushed`](Self::handle_flushed) when all of it is written or [`handle_blocked`](Self::handle_blocked) when
 /// the socket takes no more. When [`is_closed`](Self::is_closed), it writes what is left of `out` and closes.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Session {
     config: Arc<Config>,
     features: Features,

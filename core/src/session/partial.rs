@@ -50,7 +50,7 @@ impl Want {
 }
 
 /// The bytes of an unfinished command.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Partial {
     bytes: Vec<u8>,
     want: Want,

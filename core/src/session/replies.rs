@@ -15,19 +15,19 @@ const BYTES_MAX: usize = 4 * 1024 * 1024;
 const KEPT_CAPACITY: usize = 64;
 
 /// Replies that wait.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Replies {
     queue: VecDeque<Reply>,
     bytes: usize,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 enum Reply {
     Publish { id: RequestId, commands: u32, bytes: u32, verb: Verb, outcome: Outcome },
     Frame(Box<[u8]>),
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 enum Outcome {
     Unknown,
     Accepted,

@@ -38,7 +38,7 @@ impl Position {
 }
 
 /// One log's state. Its files are only touched through the [`Files`] that every method is given.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct DiskQueue {
     stem: String,
     bytes_per_file_max: u64,

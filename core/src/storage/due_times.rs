@@ -14,7 +14,7 @@ use super::files::{FileError, Files, replace};
 const ENTRY_BYTES: usize = 24;
 
 /// Due times of one log's records.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct DueTimes {
     /// With the number of the file the record is in.
     times: BTreeMap<MessageId, (Timestamp, u64)>,

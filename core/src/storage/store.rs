@@ -40,7 +40,7 @@ pub struct StoreEvent {
 }
 
 /// A sync of one log, to be run wherever the host likes.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct SyncJob {
     log: LogId,
     sync: Sync,
@@ -54,7 +54,7 @@ impl SyncJob {
 }
 
 /// The logs of a data path.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Store<F> {
     files: F,
     options: StoreOptions,

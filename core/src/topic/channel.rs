@@ -17,14 +17,15 @@ use super::TimerKind;
 use super::consumers::Consumers;
 use super::deferred::Deferred;
 use super::in_flight::{Flight, InFlight};
-use super::output::Outbox;
-use super::queue::{OnFailure, Queue, Settled, Ticket};
+use super::output::{Event, Moved, Outbox};
+use super::peek::{Peeked, Place};
+use super::queue::{OnFailure, Queue, Settled, Ticket, messages_in};
 use super::stats::{ChannelStats, ConsumerStats};
 
 /// Most messages one consumer gets in a row while others wait too.
 const SHARE_MAX: usize = 64;
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Channel {
     name: ChannelName,
     queue: Queue,
@@ -102,11 +103,22 @@ impl Channel {
         } else if self.queue.has_log() {
             self.queue.append(rest, durability, ticket, on_failure, cx.out)
         } else {
-            self.dropped_count += rest.iter().map(|run| u64::from(run.len())).sum::<u64>();
+            self.drop_runs(rest, cx);
             false
         };
         self.pump(cx);
         waits
+    }
+
+    fn drop_runs(&mut self, runs: Vec<Run>, cx: &mut Context<'_>) {
+        self.dropped_count += messages_in(&runs);
+        runs.into_iter().for_each(|run| self.tell(Moved::Dropped, &run, cx));
+    }
+
+    fn tell(&self, how: Moved, run: &Run, cx: &mut Context<'_>) {
+        if cx.config.tell_moves {
+            cx.out.event(Event::Moved { channel: Some(self.name.clone()), how, run: run.clone() });
+        }
     }
 
     /// Puts what fits into memory and returns the rest. Ready consumers make room as we go; they are all the room an
@@ -138,7 +150,8 @@ impl Channel {
         if !self.queue.has_log() && !rest.is_empty() && self.consumers.any_ready() && !self.paused {
             rest.drain(..).for_each(|run| self.queue.push_memory(run));
             self.pump(cx);
-            self.dropped_count += self.queue.truncate_memory(capacity);
+            let dropped = self.queue.truncate_memory(capacity);
+            self.drop_runs(dropped, cx);
         }
         rest
     }
@@ -253,6 +266,7 @@ impl Channel {
             let Some(run) = self.queue.take(count, consumer.window) else { break };
             if sample_rate > 0 && cx.rng.below(100) > u64::from(sample_rate) {
                 self.sampled_out_count += 1;
+                self.tell(Moved::SampledOut, &run, cx);
                 self.queue.finish(cx.now.mono, run.origin, cx.out);
             } else {
                 self.deliver(conn, run, cx);
@@ -318,9 +332,12 @@ impl Channel {
         while let Some((_, flight)) = self.in_flight.expire(now) {
             self.timeout_count += 1;
             self.consumers.update(flight.conn, |consumer| consumer.in_flight = consumer.in_flight.saturating_sub(1));
-            self.queue.push_memory(landed(&flight, None));
+            let run = landed(&flight, None);
+            self.tell(Moved::TimedOut, &run, cx);
+            self.queue.push_memory(run);
         }
         while let Some(run) = self.deferred.pop_due(now) {
+            self.tell(Moved::Due, &run, cx);
             self.queue.push_memory(run);
         }
         self.queue.handle_timeout(now, cx.out);
@@ -368,6 +385,19 @@ impl Channel {
         let mut runs: Vec<Run> = self.in_flight.drain().into_iter().map(|(_, flight)| landed(&flight, None)).collect();
         runs.extend(self.deferred.drain());
         self.queue.persist(runs, ticket, out)
+    }
+
+    /// Shows `look` up to `limit` messages of each set: the queue's front, those next to time out, those next due.
+    pub(crate) fn peek(&self, limit: usize, mut look: impl FnMut(Peeked<'_>)) {
+        super::peek::queued(self.queue.at_hand(), limit, &mut look);
+        for (flight, message) in self.in_flight.first(limit) {
+            look(Peeked { place: Place::InFlight { conn: flight.conn, deadline: flight.deadline }, message });
+        }
+        for (due, run) in self.deferred.first(limit) {
+            for message in run.messages() {
+                look(Peeked { place: Place::Deferred { due }, message });
+            }
+        }
     }
 
     /// The times from publish to finish, if they are measured.

@@ -9,7 +9,7 @@ use crate::protocol::{ConnId, ConsumerOptions, Locality, WINDOW_BYTES};
 use super::in_flight::IdHasher;
 
 /// One subscribed connection.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Consumer {
     pub(crate) conn: ConnId,
     pub(crate) options: ConsumerOptions,
@@ -32,7 +32,7 @@ impl Consumer {
     }
 }
 
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Consumers {
     slots: Vec<Option<Consumer>>,
     free: Vec<u32>,

@@ -11,7 +11,7 @@ use crate::time::Instant;
 /// A span is 2^30 nanoseconds.
 const SPAN_SHIFT: u32 = 30;
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Entry {
     due: Instant,
     sequence: u64,
@@ -40,7 +40,7 @@ impl PartialEq for Entry {
 impl Eq for Entry {}
 
 /// The deferred set of a channel. All messages of a run share its due time.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Deferred {
     /// By number of the span. None is empty.
     spans: BTreeMap<u64, BinaryHeap<Entry>>,
@@ -71,6 +71,20 @@ impl Deferred {
             return None;
         }
         self.pop()
+    }
+
+    /// The next due, in that order: at least `limit` messages if there are as many.
+    pub(crate) fn first(&self, limit: usize) -> impl Iterator<Item = (Instant, &Run)> {
+        let mut found: Vec<&Entry> = Vec::new();
+        for span in self.spans.values() {
+            if found.len() >= limit {
+                break;
+            }
+            let from = found.len();
+            found.extend(span);
+            found[from..].sort_unstable_by_key(|entry| (entry.due, entry.sequence));
+        }
+        found.into_iter().take(limit).map(|entry| (entry.due, &entry.run))
     }
 
     /// Empties the set, earliest first.

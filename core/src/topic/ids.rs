@@ -11,7 +11,7 @@ const NODE_BITS: u32 = 10;
 const SEQUENCE_BITS: u32 = 12;
 
 /// Gives out one topic's ids.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct IdFactory {
     node_id: u64,
     /// Tick and sequence of the last id, as one number.

@@ -8,7 +8,7 @@ use std::collections::{BinaryHeap, HashMap, VecDeque};
 use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::Arc;
 
-use crate::message::{Batch, MessageId};
+use crate::message::{Batch, Message, MessageId};
 use crate::protocol::{ConnId, RefusedWhy};
 use crate::time::Instant;
 
@@ -25,7 +25,7 @@ pub(crate) struct Flight {
 }
 
 /// The in-flight set of a channel.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct InFlight {
     flights: HashMap<MessageId, Flight, BuildHasherDefault<IdHasher>>,
     ordered: VecDeque<(Instant, MessageId)>,
@@ -109,6 +109,21 @@ impl InFlight {
         None
     }
 
+    /// The `limit` next to expire, in that order.
+    pub(crate) fn first(&self, limit: usize) -> impl Iterator<Item = (&Flight, Message<'_>)> {
+        let mut others: Vec<(Instant, MessageId)> = self.others.iter().map(|entry| entry.0).collect();
+        others.sort_unstable();
+        let mut others = others.into_iter().peekable();
+        let mut ordered = self.ordered.iter().copied().peekable();
+        let merged = std::iter::from_fn(move || match (ordered.peek(), others.peek()) {
+            (Some(a), Some(b)) if b < a => others.next(),
+            (Some(_), _) => ordered.next(),
+            (None, _) => others.next(),
+        });
+        let living = merged.filter_map(|(at, id)| self.flights.get(&id).filter(|flight| flight.deadline == at));
+        living.take(limit).map(|flight| (flight, flight.batch.message(flight.index)))
+    }
+
     /// Empties the set, oldest deadline first.
     pub(crate) fn drain(&mut self) -> Vec<(MessageId, Flight)> {
         let mut all: Vec<_> = self.flights.drain().collect();
@@ -187,7 +202,6 @@ impl Hasher for IdHasher {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::message::Message;
     use crate::time::Timestamp;
     #[cfg(target_arch = "wasm32")]
     use wasm_bindgen_test::wasm_bindgen_test as test;

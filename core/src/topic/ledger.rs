@@ -4,7 +4,7 @@
 use std::collections::VecDeque;
 
 /// Record numbers from 1, in the order the cursor passed them.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Ledger {
     /// All records up to this number are finished.
     finished: u64,

@@ -14,6 +14,7 @@ mod ids;
 mod in_flight;
 mod ledger;
 mod output;
+mod peek;
 mod queue;
 mod stats;
 #[cfg(test)]
@@ -36,8 +37,9 @@ use channel::{Channel, Context};
 use ids::IdFactory;
 use in_flight::IdHasher;
 use output::Outbox;
-pub use output::{Event, Output};
-use queue::{OnFailure, Queue, Settled, Ticket};
+pub use output::{Event, Moved, Output};
+pub use peek::{Peeked, Place};
+use queue::{OnFailure, Queue, Settled, Ticket, messages_in};
 pub use stats::{ChannelStats, ConsumerStats, TopicStats};
 
 /// Runs moved from the topic's own queue to the channels whose appends may be under way at a time.
@@ -55,7 +57,7 @@ pub enum TimerKind {
 }
 
 /// Who waits for a ticket.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 enum Waiting {
     Publish {
         conn: ConnId,
@@ -71,7 +73,7 @@ enum Waiting {
     Exit,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Pending {
     waiting: Waiting,
     appends: u32,
@@ -79,7 +81,7 @@ struct Pending {
 }
 
 /// One topic and its channels.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Topic {
     name: TopicName,
     config: Arc<Config>,
@@ -372,6 +374,19 @@ impl Topic {
         }
     }
 
+    /// Shows `look` up to `limit` messages of each place in `channel`, or of the topic's own queue, that are in memory:
+    /// the next to be delivered, to time out, to become due. They stay where they are.
+    pub fn peek(&self, channel: Option<&ChannelName>, limit: usize, mut look: impl FnMut(Peeked<'_>)) {
+        match channel {
+            None => peek::queued(self.queue.at_hand(), limit, &mut look),
+            Some(name) => {
+                if let Some(channel) = self.channels.get(name) {
+                    channel.peek(limit, look);
+                }
+            }
+        }
+    }
+
     fn fans_out(&self) -> bool {
         !self.paused && !self.channels.is_empty()
     }
@@ -413,7 +428,11 @@ impl Topic {
             return false;
         }
         if !self.queue.has_log() {
-            self.dropped_count += rest.iter().map(|run| u64::from(run.len())).sum::<u64>();
+            self.dropped_count += messages_in(&rest);
+            if self.config.tell_moves {
+                let moved = |run| Event::Moved { channel: None, how: Moved::Dropped, run };
+                rest.into_iter().for_each(|run| self.out.event(moved(run)));
+            }
             return false;
         }
         self.queue.append(rest, durability, ticket, OnFailure::Refuse, &mut self.out)

@@ -8,7 +8,7 @@ use crate::protocol::{Answer, ConnId};
 use crate::storage::{OpId, StorageEffect, StorageError, StorageOp};
 
 /// Something for the host to carry out or carry on. In order.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub enum Output {
     /// Messages for a consumer's session. On the wire each has one attempt more than its head says.
     Deliver {
@@ -39,6 +39,15 @@ pub enum Event {
     ChannelDeleted(ChannelName),
     /// An ephemeral topic lost its last channel: the host deletes it.
     Unused,
+    /// Messages moved without a command. Only told with [`Config::tell_moves`](crate::config::Config::tell_moves).
+    Moved {
+        /// Where; `None`: in the topic's own queue.
+        channel: Option<ChannelName>,
+        /// How.
+        how: Moved,
+        /// The messages.
+        run: Run,
+    },
     /// A storage operation failed. No accepted message is lost by it.
     StorageFailed {
         /// The queue.
@@ -50,8 +59,21 @@ pub enum Event {
     },
 }
 
+/// How messages moved.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Moved {
+    /// From in flight to queued: their time was up.
+    TimedOut,
+    /// From deferred to queued: they are due.
+    Due,
+    /// Out of the channel: the consumer whose turn it was takes a sample only.
+    SampledOut,
+    /// Out of an ephemeral queue that was full.
+    Dropped,
+}
+
 /// Collects outputs and numbers storage operations.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Outbox {
     outputs: VecDeque<Output>,
     last_op: u64,

@@ -34,7 +34,7 @@ pub(crate) struct Ticket(pub(crate) u64);
 pub(crate) type Settled = (Ticket, Result<(), StorageError>);
 
 /// What a completion brought.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Arrival {
     /// Messages from the log, with origins; to be staged or deferred.
     pub(crate) runs: Vec<Run>,
@@ -51,7 +51,7 @@ pub(crate) enum OnFailure {
     Keep,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Append {
     op: OpId,
     runs: Vec<Run>,
@@ -62,7 +62,7 @@ struct Append {
     on_failure: OnFailure,
 }
 
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Queue {
     memory: VecDeque<Run>,
     memory_len: usize,
@@ -71,7 +71,7 @@ pub(crate) struct Queue {
     log: Option<Log>,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Log {
     id: LogId,
     /// Completions of earlier operations belong to a deleted log of the same name.
@@ -93,7 +93,7 @@ struct Log {
     release_at: Option<Instant>,
 }
 
-fn messages_in(runs: &[Run]) -> u64 {
+pub(crate) fn messages_in(runs: &[Run]) -> u64 {
     runs.iter().map(|run| u64::from(run.len())).sum()
 }
 
@@ -145,6 +145,11 @@ impl Queue {
         self.depth() - (self.memory_len - self.memory_logged) as u64
     }
 
+    /// The runs that [`take`](Self::take) can give without reading, in that order.
+    pub(crate) fn at_hand(&self) -> impl Iterator<Item = &Run> {
+        self.memory.iter().chain(self.log.iter().flat_map(|log| &log.staged))
+    }
+
     /// Messages that [`take`](Self::take) can give without reading.
     pub(crate) fn takeable(&self) -> usize {
         self.memory_len + self.log.as_ref().map_or(0, |log| log.staged_len)
@@ -167,18 +172,17 @@ impl Queue {
         self.memory.push_back(run);
     }
 
-    /// Drops memory's tail beyond `capacity`: how many messages that was.
-    pub(crate) fn truncate_memory(&mut self, capacity: usize) -> u64 {
-        let mut dropped = 0;
+    /// Takes off memory's tail beyond `capacity`.
+    pub(crate) fn truncate_memory(&mut self, capacity: usize) -> Vec<Run> {
+        let mut dropped = Vec::new();
         while self.memory_len > capacity {
             let Some(mut run) = self.memory.pop_back() else { break };
-            let excess = (self.memory_len - capacity).min(run.len() as usize) as u32;
             self.memory_len -= run.len() as usize;
-            dropped += u64::from(excess);
-            if excess < run.len() {
-                run.to -= excess;
-                self.push_memory(run);
+            if self.memory_len < capacity {
+                let front = run.split_front((capacity - self.memory_len) as u32);
+                self.push_memory(front);
             }
+            dropped.push(run);
         }
         dropped
     }

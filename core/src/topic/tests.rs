@@ -6,6 +6,7 @@ use std::time::Duration;
 
 mod latency;
 mod topology;
+mod watching;
 
 use super::*;
 use crate::message::{BatchBuilder, MessageId};

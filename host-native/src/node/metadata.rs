@@ -3,10 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use sansq_core::metadata::{Metadata, RememberedTopic};
-use sansq_core::name::{ChannelName, TopicName};
+use sansq_core::metadata::{Metadata, Remembered, RememberedTopic};
 use sansq_core::storage::StorageError;
-use sansq_core::topic::Topic;
 use tokio::sync::Notify;
 
 use super::{Node, TopicCell};
@@ -39,47 +37,23 @@ impl Node {
         }
     }
 
-    /// Creates the topics and channels that the file names, and those that only have queue files: a crash can come between
-    /// the first message of a topic and the file.
+    /// Creates the topics and channels that the file names, and those that only have queue files.
     pub fn load_metadata(self: &Arc<Self>) -> Result<(), LoadError> {
         let logs = self.storage.unopened()?;
-        self.load_named()?;
-        for log in logs {
-            let (topic, channel) = match log.split_once(':') {
-                Some((topic, channel)) => (topic, Some(channel)),
-                None => (log.as_str(), None),
-            };
-            let channel = channel.map(ChannelName::parse).transpose();
-            let (Ok(topic), Ok(channel)) = (TopicName::parse(topic), channel) else { continue };
-            let known = self.topic(&topic).is_some_and(|cell| {
-                cell.view(|topic| channel.as_ref().is_none_or(|channel| topic.has_channel(channel)))
-            });
-            if !known {
-                tracing::warn!("DISKQUEUE({log}): has messages, and nsqd.dat does not name it; taking it up again");
-                let cell = self.ensure_topic(&topic);
-                if let Some(channel) = channel {
-                    self.step(&cell, |topic, now| topic.handle_create_channel(now, &channel));
-                }
-            }
-        }
-        Ok(())
-    }
-
-    fn load_named(self: &Arc<Self>) -> Result<(), LoadError> {
-        let Some(json) = self.storage.read_metadata()? else { return Ok(()) };
-        let remembered = Metadata::decode(&json)?.remembered();
+        let mut remembered = match self.storage.read_metadata()? {
+            Some(json) => Metadata::decode(&json)?.remembered(),
+            None => Remembered::default(),
+        };
+        remembered.take_up(logs.iter().map(String::as_str));
         for name in remembered.invalid {
             tracing::warn!("skipping creation of invalid name {name:?} in nsqd.dat");
         }
+        for log in remembered.taken_up {
+            tracing::warn!("DISKQUEUE({log}): has messages, and nsqd.dat does not name it; taking it up again");
+        }
         for topic in remembered.topics {
             let cell = self.ensure_topic(&topic.name);
-            self.step(&cell, |state, now| {
-                state.handle_pause(now, topic.paused);
-                for (name, paused) in &topic.channels {
-                    state.handle_create_channel(now, name);
-                    state.handle_pause_channel(now, name, *paused);
-                }
-            });
+            self.step(&cell, |state, now| topic.restore(now, state));
         }
         Ok(())
     }
@@ -91,7 +65,7 @@ impl Node {
             // One at a time, and each with the state of its turn: the last one written is the newest.
             let _turn = node.persisting.lock();
             let topics = node.topics();
-            let remembered = topics.iter().map(|cell: &Arc<TopicCell>| cell.view(remember));
+            let remembered = topics.iter().map(|cell: &Arc<TopicCell>| cell.view(RememberedTopic::of));
             node.storage.put_metadata(&Metadata::new(remembered).encode())
         });
         match written.await {
@@ -119,13 +93,5 @@ impl Node {
                 }
             }
         }
-    }
-}
-
-fn remember(topic: &Topic) -> RememberedTopic {
-    RememberedTopic {
-        name: topic.name().clone(),
-        paused: topic.is_paused(),
-        channels: topic.channels().map(|(name, paused)| (name.clone(), paused)).collect(),
     }
 }

@@ -170,6 +170,8 @@ impl Node {
                         self.delete_topic(&topic);
                     }
                 }
+                // Not asked for.
+                Event::Moved { .. } => {}
                 Event::StorageFailed { log, action, error } => {
                     tracing::error!("DISKQUEUE({log}): failed to {action} - {error}");
                     if self.is_exiting() {
