@@ -15,6 +15,7 @@ pub mod name;
 pub mod protocol;
 pub mod rng;
 pub mod session;
+pub mod sim;
 pub mod storage;
 pub mod time;
 pub mod topic;

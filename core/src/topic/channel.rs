@@ -34,6 +34,8 @@ pub(crate) struct Channel {
     consumers: Consumers,
     pub(crate) paused: bool,
     message_count: u64,
+    delivery_count: u64,
+    finish_count: u64,
     requeue_count: u64,
     timeout_count: u64,
     /// By [`Locality`].
@@ -67,6 +69,8 @@ impl Channel {
             consumers: Consumers::default(),
             paused: false,
             message_count: 0,
+            delivery_count: 0,
+            finish_count: 0,
             requeue_count: 0,
             timeout_count: 0,
             memory_delivery_counts: [0; Locality::COUNT],
@@ -215,6 +219,7 @@ impl Channel {
             consumer.in_flight = consumer.in_flight.saturating_sub(1);
             consumer.finish_count += 1;
         });
+        self.finish_count += 1;
         self.queue.finish(cx.now.mono, flight.origin, cx.out);
         if let Some(latency) = &mut self.latency {
             let published = flight.batch.heads()[flight.index as usize].timestamp;
@@ -307,6 +312,7 @@ impl Channel {
             consumer.window -= bytes;
             consumer.options.counted_as
         });
+        self.delivery_count += u64::from(delivered);
         if run.origin == 0 {
             self.memory_delivery_counts[locality.unwrap_or_default() as usize] += u64::from(delivered);
         }
@@ -422,6 +428,8 @@ impl Channel {
             in_flight_count: self.in_flight.len() as u64,
             deferred_count: self.deferred.len() as u64,
             message_count: self.message_count,
+            delivery_count: self.delivery_count,
+            finish_count: self.finish_count,
             requeue_count: self.requeue_count,
             timeout_count: self.timeout_count,
             zone_local_count,

@@ -42,6 +42,10 @@ pub struct ChannelStats {
     pub deferred_count: u64,
     /// Messages put in by the topic.
     pub message_count: u64,
+    /// Deliveries to consumers.
+    pub delivery_count: u64,
+    /// Messages finished.
+    pub finish_count: u64,
     /// Messages given back by REQ.
     pub requeue_count: u64,
     /// Messages taken back because their time was up.

@@ -1,0 +1,560 @@
+//! The world as a page or a person wants to see it: plain values, names instead of indices where they are read. Made when
+//! asked for; looking changes nothing.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use crate::time::Instant;
+use crate::topic::{ChannelStats, Place, TopicStats};
+
+use super::client::{Client, Program};
+use super::decode::{Item, describe, items, number_of};
+use super::network::{ClientEnd, Parcel, TO_NODE, Wire};
+use super::node::{Life, clock};
+use super::places::Counters;
+use super::script::ActionError;
+use super::values::Options;
+use super::world::World;
+
+/// Most rows of [`Simulation::dots`](super::Simulation::dots).
+const DOTS_MAX: usize = 20_000;
+/// Bytes of a frame that are shown as hex.
+const HEX_BYTES: usize = 48;
+
+/// The whole world, but for the messages.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[allow(missing_docs)] // The fields are those of the page's SimulationView.
+pub struct View {
+    /// Milliseconds.
+    pub now: f64,
+    pub step: u64,
+    /// 16 hex digits.
+    pub hash: String,
+    pub title: String,
+    pub caption: Option<String>,
+    /// Milliseconds.
+    pub until: Option<f64>,
+    /// Nothing will happen any more by itself.
+    pub ended: bool,
+    pub violation: Option<String>,
+    pub nodes: Vec<NodeView>,
+    pub producers: Vec<ProducerView>,
+    pub consumers: Vec<ConsumerView>,
+    pub wires: Vec<WireView>,
+}
+
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[allow(missing_docs)]
+pub struct NodeView {
+    pub name: String,
+    pub up: bool,
+    /// `down`, `starting`, `up` or `stopping`.
+    pub state: &'static str,
+    pub config: BTreeMap<&'static str, String>,
+    pub disk: DiskView,
+    pub topics: Vec<TopicView>,
+}
+
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[allow(missing_docs)]
+pub struct DiskView {
+    pub bytes: u64,
+    pub unsynced_bytes: u64,
+    pub full: bool,
+    pub files: usize,
+}
+
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[allow(missing_docs)]
+pub struct TopicView {
+    pub name: String,
+    pub paused: bool,
+    pub depth: u64,
+    pub backend_depth: u64,
+    pub message_count: u64,
+    pub channels: Vec<ChannelView>,
+}
+
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[allow(missing_docs)]
+pub struct ChannelView {
+    pub index: u32,
+    pub name: String,
+    pub paused: bool,
+    pub ephemeral: bool,
+    pub depth: u64,
+    pub backend_depth: u64,
+    pub in_flight: u64,
+    pub deferred: u64,
+    pub message_count: u64,
+    pub delivered: u64,
+    pub finished: u64,
+    pub requeued: u64,
+    pub timed_out: u64,
+    pub dropped: u64,
+    pub duplicates: u64,
+    pub next_timeouts: Vec<DeadlineView>,
+    pub next_deferred: Vec<DeadlineView>,
+}
+
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[allow(missing_docs)]
+pub struct DeadlineView {
+    pub message: u64,
+    /// Milliseconds.
+    pub at: f64,
+}
+
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[allow(missing_docs)]
+pub struct ProducerView {
+    pub index: u32,
+    pub name: String,
+    pub topic: String,
+    pub node: String,
+    pub up: bool,
+    pub stalled: bool,
+    pub options: BTreeMap<&'static str, String>,
+    pub published: u64,
+    pub acked: u64,
+    pub failed: u64,
+    pub waiting: u64,
+}
+
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[allow(missing_docs)]
+pub struct ConsumerView {
+    pub index: u32,
+    pub name: String,
+    pub topic: String,
+    pub channel: String,
+    pub up: bool,
+    pub stalled: bool,
+    pub options: BTreeMap<&'static str, String>,
+    pub ready: u64,
+    pub in_flight: u64,
+    pub finished: u64,
+    pub requeued: u64,
+    pub received: u64,
+    pub backoff: BackoffView,
+}
+
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[allow(missing_docs)]
+pub struct BackoffView {
+    pub level: u32,
+    /// Milliseconds.
+    pub until: Option<f64>,
+}
+
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[allow(missing_docs)]
+pub struct WireView {
+    pub index: u32,
+    pub client: String,
+    pub node: String,
+    /// `connected`, `connecting`, `muted`, `parted` or `closed`.
+    pub state: &'static str,
+    /// Milliseconds.
+    pub latency: f64,
+    pub bytes_in: u64,
+    pub bytes_out: u64,
+    pub frames: Vec<FrameView>,
+}
+
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[allow(missing_docs)]
+pub struct FrameView {
+    /// Milliseconds.
+    pub at: f64,
+    pub to_node: bool,
+    pub text: String,
+    pub hex: String,
+}
+
+/// How much of it to look at.
+#[derive(Clone, Copy, Debug)]
+pub struct ViewLimits {
+    /// Deadlines of each kind, of each channel.
+    pub deadlines: usize,
+    /// Frames of each wire.
+    pub frames: usize,
+}
+
+impl Default for ViewLimits {
+    fn default() -> Self {
+        Self { deadlines: 5, frames: 8 }
+    }
+}
+
+/// An instant in milliseconds, for a page.
+pub(super) fn millis(at: Instant) -> f64 {
+    at.as_nanos() as f64 / 1e6
+}
+
+fn table<T: Options>(options: &T) -> BTreeMap<&'static str, String> {
+    options.entries().collect()
+}
+
+impl World {
+    pub(super) fn view(&mut self, title: &str, until: Option<Instant>, limits: ViewLimits) -> View {
+        let ended = self.next_event().is_none();
+        let nodes = (0..self.nodes.len()).map(|index| self.view_node(index, limits)).collect();
+        let (mut producers, mut consumers) = (Vec::new(), Vec::new());
+        for (index, client) in self.clients.iter().enumerate().filter(|(_, client)| !client.removed) {
+            match &client.program {
+                Program::Producer { .. } => producers.extend(view_producer(index as u32, client)),
+                Program::Consumer { .. } => consumers.extend(view_consumer(index as u32, client)),
+            }
+        }
+        let living = self.wires.iter().enumerate().filter(|(_, wire)| !self.clients[wire.client as usize].removed);
+        View {
+            now: millis(self.now),
+            step: self.steps,
+            hash: format!("{:016x}", self.hash.value()),
+            title: title.to_owned(),
+            caption: self.caption.as_deref().map(str::to_owned),
+            until: until.map(millis),
+            ended,
+            violation: self.violation.as_ref().map(|violation| violation.text.clone()),
+            nodes,
+            producers,
+            consumers,
+            wires: living.map(|(index, wire)| self.view_wire(index as u32, wire, limits)).collect(),
+        }
+    }
+
+    fn view_node(&mut self, index: usize, limits: ViewLimits) -> NodeView {
+        let node = &mut self.nodes[index];
+        let (bytes, unsynced_bytes) = node.disk.files().usage();
+        let files = crate::storage::Files::list(node.disk.files()).map_or(0, |files| files.len());
+        let disk = DiskView { bytes, unsynced_bytes, full: node.disk.is_full(), files };
+        let node = &self.nodes[index];
+        let state = match node.life {
+            Life::Down => "down",
+            Life::Starting => "starting",
+            Life::Up => "up",
+            Life::Stopping => "stopping",
+        };
+        let topics = node.broker.iter().flat_map(|broker| broker.stats(clock(self.now), None));
+        NodeView {
+            name: node.name.clone(),
+            up: node.life == Life::Up,
+            state,
+            config: table(&node.options),
+            disk,
+            topics: topics.map(|topic| self.view_topic(index as u32, topic, limits)).collect(),
+        }
+    }
+
+    fn view_topic(&self, node: u32, topic: TopicStats, limits: ViewLimits) -> TopicView {
+        let channels = topic.channels.iter().map(|channel| self.view_channel(node, &topic, channel, limits));
+        TopicView {
+            name: topic.name.to_string(),
+            paused: topic.paused,
+            depth: topic.depth,
+            backend_depth: topic.backend_depth,
+            message_count: topic.message_count,
+            channels: channels.collect(),
+        }
+    }
+
+    fn view_channel(&self, node: u32, topic: &TopicStats, stats: &ChannelStats, limits: ViewLimits) -> ChannelView {
+        let index = self.places.find(node, &topic.name, Some(&stats.name));
+        let place = index.and_then(|index| self.places.get(index));
+        let counters = self.counters(node, place.map_or(Counters::default(), |place| place.past), stats);
+        let (mut next_timeouts, mut next_deferred) = (Vec::new(), Vec::new());
+        let broker = self.nodes[node as usize].broker.as_ref();
+        if let Some(state) = broker.and_then(|broker| broker.topic(&topic.name)) {
+            state.peek(Some(&stats.name), limits.deadlines, |peeked| {
+                let message = number_of(peeked.message.body).unwrap_or(0);
+                match peeked.place {
+                    Place::Queued => {}
+                    Place::InFlight { deadline, .. } => {
+                        next_timeouts.push(DeadlineView { message, at: millis(deadline) });
+                    }
+                    Place::Deferred { due } => next_deferred.push(DeadlineView { message, at: millis(due) }),
+                }
+            });
+        }
+        ChannelView {
+            index: index.unwrap_or(0),
+            name: stats.name.to_string(),
+            paused: stats.paused,
+            ephemeral: stats.name.is_ephemeral(),
+            depth: stats.depth,
+            backend_depth: stats.backend_depth,
+            in_flight: stats.in_flight_count,
+            deferred: stats.deferred_count,
+            message_count: counters.messages,
+            delivered: counters.delivered,
+            finished: counters.finished,
+            requeued: counters.requeued,
+            timed_out: counters.timed_out,
+            dropped: counters.dropped,
+            duplicates: place.map_or(0, |place| place.duplicates),
+            next_timeouts,
+            next_deferred,
+        }
+    }
+
+    /// With the counts of the life under way, unless they are kept already.
+    fn counters(&self, node: u32, past: Counters, stats: &ChannelStats) -> Counters {
+        if self.nodes[node as usize].life == Life::Stopping { past } else { past.plus(stats) }
+    }
+
+    fn view_wire(&self, index: u32, wire: &Wire, limits: ViewLimits) -> WireView {
+        let state = match wire.client_end {
+            _ if wire.muted => "muted",
+            _ if wire.parted => "parted",
+            ClientEnd::Open => "connected",
+            ClientEnd::Dialing => "connecting",
+            ClientEnd::Closed => "closed",
+        };
+        let mut frames = Vec::new();
+        for shown in wire.recent.iter().rev() {
+            let left = limits.frames.saturating_sub(frames.len());
+            let mut of_chunk: Vec<FrameView> = items(&shown.bytes, shown.to_node)
+                .take(left)
+                .map(|item| FrameView {
+                    at: millis(shown.at),
+                    to_node: shown.to_node,
+                    text: describe(item),
+                    hex: String::new(),
+                })
+                .collect();
+            if let Some(first) = of_chunk.first_mut() {
+                first.hex = hex(&shown.bytes);
+            }
+            of_chunk.reverse();
+            frames.extend(of_chunk);
+        }
+        frames.reverse();
+        WireView {
+            index,
+            client: self.clients[wire.client as usize].name.clone(),
+            node: self.nodes[wire.node as usize].name.clone(),
+            state,
+            latency: wire.latency(&self.network.options).as_nanos() as f64 / 1e6,
+            bytes_in: wire.bytes[TO_NODE],
+            bytes_out: wire.bytes[1 - TO_NODE],
+            frames,
+        }
+    }
+
+    /// What a metric of something is now.
+    pub(super) fn measure(&self, subject: &str, metric: &str) -> Result<u64, ActionError> {
+        if let Some((node, place)) = subject.split_once('/') {
+            return self.measure_place(node, place, metric);
+        }
+        let client = &self.clients[self.client(subject)? as usize];
+        Ok(match metric {
+            "published" => client.counts.published,
+            "acked" => client.counts.acked,
+            "failed" => client.counts.failed,
+            "received" => client.counts.received,
+            "finished" => client.counts.finished,
+            "requeued" => client.counts.requeued,
+            "in-flight" | "waiting" => client.pending(),
+            "ready" => client.ready(),
+            _ => {
+                return Err(ActionError(format!(
+                    "a client has no {metric:?}; it has published, acked, failed, received, finished, requeued, in-flight, waiting and ready"
+                )));
+            }
+        })
+    }
+
+    fn measure_place(&self, node: &str, place: &str, metric: &str) -> Result<u64, ActionError> {
+        const METRICS: [&str; 10] = [
+            "depth",
+            "backend-depth",
+            "in-flight",
+            "deferred",
+            "published",
+            "delivered",
+            "finished",
+            "requeued",
+            "timed-out",
+            "dropped",
+        ];
+        if metric != "duplicates" && !METRICS.contains(&metric) {
+            return Err(ActionError(format!("there is no {metric:?}; there are {}, duplicates", METRICS.join(", "))));
+        }
+        if node != "*" {
+            self.node(node)?;
+        }
+        let (topic, channel) = place.split_once('/').map_or((place, None), |(topic, channel)| (topic, Some(channel)));
+        let mut sum = 0;
+        for (index, state) in self.nodes.iter().enumerate().filter(|(_, state)| node == "*" || state.name == node) {
+            for known in self.places.iter().filter(|known| known.node == index as u32) {
+                if known.topic.as_str() != topic || known.channel.as_ref().map(|name| name.as_str()) != channel {
+                    continue;
+                }
+                let stats = state.broker.iter().flat_map(|broker| broker.topic(&known.topic));
+                let stats = stats.map(|state| state.stats(clock(self.now), known.channel.as_ref(), false)).next();
+                sum += match (&known.channel, &stats) {
+                    (None, Some(stats)) => measure_topic(stats, metric),
+                    (None, None) => 0,
+                    (Some(_), _) => {
+                        let channel = stats.as_ref().and_then(|stats| stats.channels.first());
+                        let counters = channel.map(|stats| self.counters(index as u32, known.past, stats));
+                        measure_channel(counters.unwrap_or(known.past), channel, known.duplicates, metric)
+                    }
+                };
+            }
+        }
+        Ok(sum)
+    }
+
+    /// What is under way on the wires, as rows of [`Simulation::motions`](super::Simulation::motions).
+    pub(super) fn motions(&self, out: &mut Vec<f64>) {
+        for (index, wire) in self.wires.iter().enumerate() {
+            for (direction, lane) in wire.lanes.iter().enumerate() {
+                let to_node = direction == TO_NODE;
+                for chunk in lane.iter().filter(|chunk| chunk.epoch == wire.epoch) {
+                    let Parcel::Bytes(bytes) = &chunk.parcel else { continue };
+                    let state = if wire.parted { 1.0 } else { 0.0 };
+                    for (kind, count, first) in kinds(bytes, to_node) {
+                        let direction = if to_node { 0.0 } else { 1.0 };
+                        let (sent, arrives) = (millis(chunk.sent), millis(chunk.arrives));
+                        out.extend([index as f64, direction, kind, count, sent, arrives, first, state]);
+                    }
+                }
+            }
+        }
+    }
+
+    /// The messages in memory, as rows of [`Simulation::dots`](super::Simulation::dots).
+    pub(super) fn dots(&self, out: &mut Vec<f64>) {
+        let mut left = DOTS_MAX;
+        for (index, place) in self.places.iter().enumerate() {
+            let broker = self.nodes[place.node as usize].broker.as_ref();
+            let Some(topic) = broker.and_then(|broker| broker.topic(&place.topic)) else { continue };
+            topic.peek(place.channel.as_ref(), left, |peeked| {
+                if left == 0 {
+                    return;
+                }
+                left -= 1;
+                let message = &peeked.message;
+                let (state, conn, at) = match peeked.place {
+                    Place::Queued if message.attempts > 0 => (3.0, None, 0.0),
+                    Place::Queued => (0.0, None, 0.0),
+                    Place::InFlight { conn, deadline } => (1.0, Some(conn), millis(deadline)),
+                    Place::Deferred { due } => (2.0, None, millis(due)),
+                };
+                let wire = conn.and_then(|conn| self.nodes[place.node as usize].conns.get(&conn));
+                let consumer = wire.map_or(-1.0, |&wire| f64::from(self.wires[wire as usize].client));
+                let number = number_of(message.body).unwrap_or(0) as f64;
+                out.extend([index as f64, number, state, consumer, f64::from(message.attempts), at]);
+            });
+        }
+    }
+}
+
+fn measure_topic(stats: &TopicStats, metric: &str) -> u64 {
+    match metric {
+        "depth" => stats.depth,
+        "backend-depth" => stats.backend_depth,
+        "published" => stats.message_count,
+        "dropped" => stats.dropped_count,
+        _ => 0,
+    }
+}
+
+fn measure_channel(counters: Counters, stats: Option<&ChannelStats>, duplicates: u64, metric: &str) -> u64 {
+    match metric {
+        "depth" => stats.map_or(0, |stats| stats.depth),
+        "backend-depth" => stats.map_or(0, |stats| stats.backend_depth),
+        "in-flight" => stats.map_or(0, |stats| stats.in_flight_count),
+        "deferred" => stats.map_or(0, |stats| stats.deferred_count),
+        "published" => counters.messages,
+        "delivered" => counters.delivered,
+        "finished" => counters.finished,
+        "requeued" => counters.requeued,
+        "timed-out" => counters.timed_out,
+        "dropped" => counters.dropped,
+        _ => duplicates,
+    }
+}
+
+/// What is in a chunk: kinds in order, how many of each, the number of the first message or -1.
+fn kinds(bytes: &[u8], to_node: bool) -> Vec<(f64, f64, f64)> {
+    let mut found: Vec<(f64, f64, f64)> = Vec::new();
+    for item in items(bytes, to_node) {
+        let number = |body: &[u8]| number_of(body).map_or(-1.0, |number| number as f64);
+        let (kind, count, first) = match item {
+            Item::Publish { .. } => {
+                let mut bodies = item.bodies();
+                let first = bodies.next().map_or(-1.0, number);
+                (0.0, 1.0 + bodies.count() as f64, first)
+            }
+            Item::Message { body, .. } => (1.0, 1.0, number(body)),
+            Item::Finish { .. } => (2.0, 1.0, -1.0),
+            Item::Requeue { .. } => (3.0, 1.0, -1.0),
+            Item::Touch { .. } => (4.0, 1.0, -1.0),
+            Item::Ready { .. } => (5.0, 1.0, -1.0),
+            Item::Ok | Item::Response(_) => (6.0, 1.0, -1.0),
+            _ => (7.0, 1.0, -1.0),
+        };
+        match found.last_mut() {
+            Some((last, many, _)) if *last == kind => *many += count,
+            _ => found.push((kind, count, first)),
+        }
+    }
+    found
+}
+
+fn hex(bytes: &[u8]) -> String {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let digit = |nibble: u8| char::from(DIGITS[nibble as usize]);
+    bytes.iter().take(HEX_BYTES).flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
+}
+
+fn view_producer(index: u32, client: &Client) -> Option<ProducerView> {
+    let Program::Producer { options, .. } = &client.program else { return None };
+    Some(ProducerView {
+        index,
+        name: client.name.clone(),
+        topic: options.topic.clone(),
+        node: options.node.clone(),
+        up: client.up,
+        stalled: client.stalled,
+        options: table(options),
+        published: client.counts.published,
+        acked: client.counts.acked,
+        failed: client.counts.failed,
+        waiting: client.pending(),
+    })
+}
+
+fn view_consumer(index: u32, client: &Client) -> Option<ConsumerView> {
+    let Program::Consumer { options, .. } = &client.program else { return None };
+    Some(ConsumerView {
+        index,
+        name: client.name.clone(),
+        topic: options.topic.clone(),
+        channel: options.channel.clone(),
+        up: client.up,
+        stalled: client.stalled,
+        options: table(options),
+        ready: client.ready(),
+        in_flight: client.pending(),
+        finished: client.counts.finished,
+        requeued: client.counts.requeued,
+        received: client.counts.received,
+        backoff: BackoffView { level: 0, until: None },
+    })
+}
