@@ -5,8 +5,9 @@ use crate::topic::Topic;
 
 use super::client::{Client, Program};
 use super::history::MarkKind;
-use super::network::{ClientEnd, Parcel, TO_CLIENT, TO_NODE, Wire};
+use super::network::Wire;
 use super::node::{Life, Node, clock};
+use super::observe::Observation;
 use super::options::{ConsumerOptions, NodeOptions, ProducerOptions, PublishOptions};
 use super::script::{Action, ActionError, Admin, ClientChange, Kind, NodeChange, Target, WireFault};
 use super::values::Options;
@@ -108,7 +109,9 @@ impl World {
     fn start_node(&mut self, index: u32) {
         let now = clock(self.now);
         let Some(remembered) = self.nodes[index as usize].start(now) else { return };
-        let name = self.nodes[index as usize].name.clone();
+        let node = &self.nodes[index as usize];
+        let (name, ack) = (node.name.clone(), node.options.config(0).publish_ack);
+        self.observe(|| Observation::NodeStarted { node: index, ack });
         for log in remembered.taken_up {
             self.mark(MarkKind::Error, &name, format!("{log}: has messages, and nsqd.dat does not name it"), 1);
         }
@@ -251,8 +254,15 @@ impl World {
         } else {
             broker.handle_topic(now, name, act);
         }
-        if matches!(admin, Admin::Pause | Admin::Unpause) {
+        let paused = admin == Admin::Pause;
+        if paused || admin == Admin::Unpause {
             node.put_metadata(now);
+        }
+        let place = self.places.place(index, name.clone(), target.channel.clone());
+        match admin {
+            Admin::Create | Admin::Delete => {}
+            Admin::Empty => self.observe(|| Observation::Emptied { place }),
+            Admin::Pause | Admin::Unpause => self.observe(|| Observation::Paused { place, paused }),
         }
         self.settle_node(index);
     }
@@ -293,13 +303,7 @@ impl World {
     /// The process of a client dies: its connections end.
     fn crash(&mut self, index: u32) {
         self.with_client(index, |client, out| client.crash(out));
-        for wire in 0..self.wires.len() as u32 {
-            let state = &mut self.wires[wire as usize];
-            if state.client == index && state.client_end != ClientEnd::Closed {
-                state.client_end = ClientEnd::Closed;
-                self.send(wire, TO_NODE, Parcel::Reset);
-            }
-        }
+        self.break_client_ends(index);
     }
 
     /// The wires that `client` and `node` mean, `*` being all.
@@ -369,13 +373,15 @@ impl World {
                     return fail(format!("{name} is down"));
                 }
                 self.mark(MarkKind::Kill, &name, String::new(), 1);
-                self.hang_up(index);
+                self.break_node_ends(index);
+                self.observe(|| Observation::NodeKilled { node: index });
             }
             NodeChange::Stop => {
                 self.keep_counts(index);
                 if !self.nodes[index as usize].stop(now) {
                     return fail(format!("{name} does not run"));
                 }
+                self.observe(|| Observation::NodeStopping { node: index });
                 self.settle_node(index);
             }
             NodeChange::Start if self.nodes[index as usize].life != Life::Down => {
@@ -390,16 +396,6 @@ impl World {
             }
         }
         Ok(())
-    }
-
-    /// The node's process is gone: so are its ends of the connections.
-    fn hang_up(&mut self, index: u32) {
-        for wire in 0..self.wires.len() as u32 {
-            let state = &mut self.wires[wire as usize];
-            if state.node == index && state.conn.take().is_some() {
-                self.send(wire, TO_CLIENT, Parcel::Reset);
-            }
-        }
     }
 
     /// Keeps what the broker counted, since it ends.

@@ -7,6 +7,8 @@ use serde::Serialize;
 
 use crate::time::Instant;
 
+use super::lives::Lives;
+
 /// Marks kept; the oldest go first.
 const MARKS_MAX: usize = 100_000;
 
@@ -61,6 +63,7 @@ pub struct Mark {
 #[derive(Clone, Debug, Default)]
 pub(super) struct History {
     marks: VecDeque<Mark>,
+    pub(super) lives: Lives,
 }
 
 impl History {
@@ -75,6 +78,7 @@ impl History {
     pub(super) fn rewind(&mut self, step: u64) {
         let kept = self.marks.partition_point(|mark| mark.step <= step);
         self.marks.truncate(kept);
+        self.lives.rewind(step);
     }
 
     /// Marks of later steps than `step`.

@@ -29,18 +29,23 @@ mod disk;
 mod events;
 mod hash;
 mod history;
+mod inspect;
 mod link;
+mod lives;
 mod network;
 mod node;
+mod observe;
 mod options;
 mod peer;
 mod places;
 mod producer;
 mod publish;
+mod saboteur;
 mod scenario;
 mod script;
 #[cfg(test)]
 mod tests;
+mod traffic;
 mod values;
 mod view;
 mod world;
@@ -52,6 +57,9 @@ use link::{Edit, Link, Position};
 use world::World;
 
 pub use history::{Mark, MarkKind};
+pub use lives::{LifeKind, LifeStep};
+pub use observe::{Checks, Facts, NodeFacts, Observation, Observer, PlaceCounts};
+pub use saboteur::Saboteur;
 pub use scenario::{SCENARIOS, Scenario, scenario};
 pub use script::{Action, ActionError, Script};
 pub use view::{
@@ -102,6 +110,29 @@ impl Simulation {
             history: History::default(),
             snapshot_steps: SNAPSHOT_STEPS,
         }
+    }
+
+    /// The same, watched so closely. Before the first step.
+    pub fn with_checks(mut self, checks: Checks) -> Self {
+        self.world.checks = checks;
+        self.begin_anew()
+    }
+
+    /// The same, with somebody who watches. Before the first step.
+    pub fn with_observer(mut self, observer: Box<dyn Observer>) -> Self {
+        self.world.observer = Some(observer);
+        self.begin_anew()
+    }
+
+    /// The same, with nodes that are broken. Before the first step.
+    pub fn with_saboteur(mut self, saboteur: Box<dyn Saboteur>) -> Self {
+        self.world.saboteur = Some(saboteur);
+        self.begin_anew()
+    }
+
+    fn begin_anew(mut self) -> Self {
+        self.snapshots = vec![(self.world.clone(), 0)];
+        self
     }
 
     /// The run that a [`link`](Self::link) is about, where the link says. If its hash is not that of the link, which a
@@ -169,7 +200,7 @@ impl Simulation {
         let position = Position { step: self.steps(), at: self.now() };
         self.world.apply(&action)?;
         self.world.mark(MarkKind::Edit, "", action.to_string(), 1);
-        self.history.add(&mut self.world.marks);
+        self.end_step();
         self.edits.truncate(self.applied);
         self.snapshots.retain(|(world, _)| world.steps <= position.step);
         self.edits.push(Edit { position, action });
@@ -181,8 +212,21 @@ impl Simulation {
     pub fn step(&mut self) -> bool {
         self.take_snapshot();
         let stepped = self.redo_edit() || self.world.step();
-        self.history.add(&mut self.world.marks);
+        self.end_step();
         stepped
+    }
+
+    fn end_step(&mut self) {
+        let Self { world, history, .. } = self;
+        if !world.observations.is_empty() || world.observer.is_some() {
+            world.consult_observer();
+            let client_of = |conn| world.client_of(conn);
+            for seen in &world.observations {
+                history.lives.observe(world.steps, world.now, seen, &client_of);
+            }
+            world.observations.clear();
+        }
+        history.add(&mut world.marks);
     }
 
     /// Does all steps up to and including `until`, at most `steps_max`; then it is `until`, unless there is more to do.
@@ -287,6 +331,17 @@ impl Simulation {
     /// or deadline in milliseconds.
     pub fn dots(&self, out: &mut Vec<f64>) {
         self.world.dots(out);
+    }
+
+    /// The life of a message so far: what the first two million steps of all lives back know of it. Empty with
+    /// [light checks](Checks::Light).
+    pub fn message(&self, number: u64) -> Vec<LifeStep> {
+        self.history.lives.of(number)
+    }
+
+    /// The world, to be asked for names and counts.
+    pub fn facts(&self) -> Facts<'_> {
+        Facts(&self.world)
     }
 
     /// What is worth a mark on a timeline, of steps later than `step`.

@@ -20,6 +20,7 @@ use crate::rng::Rng;
 use crate::time::Instant;
 
 use super::events::Events;
+use super::inspect::Inspector;
 use super::options::NetworkOptions;
 
 /// Chunks kept to be shown.
@@ -69,6 +70,17 @@ pub(super) struct Shown {
     pub(super) bytes: Arc<Vec<u8>>,
 }
 
+/// A node's end of a connection.
+#[derive(Clone, Debug)]
+pub(super) struct NodeEnd {
+    pub(super) conn: ConnId,
+    pub(super) epoch: u32,
+    /// What the node says in the step under way.
+    pub(super) outgoing: Vec<u8>,
+    /// Watches what passes.
+    pub(super) inspector: Option<Inspector>,
+}
+
 /// See the [module](self).
 #[derive(Clone, Debug)]
 pub(super) struct Wire {
@@ -83,13 +95,12 @@ pub(super) struct Wire {
     /// Counts connections.
     pub(super) epoch: u32,
     pub(super) client_end: ClientEnd,
-    pub(super) conn: Option<ConnId>,
+    /// The node's ends: one, but for connections whose end the node has not heard of.
+    pub(super) node_ends: Vec<NodeEnd>,
     /// By direction.
     pub(super) lanes: [VecDeque<Chunk>; 2],
     last_arrival: [Instant; 2],
     pub(super) bytes: [u64; 2],
-    /// What the node says in the step under way.
-    pub(super) outgoing: Vec<u8>,
     /// The channel that the client reads over it.
     pub(super) place: Option<u32>,
     pub(super) recent: VecDeque<Shown>,
@@ -125,11 +136,10 @@ impl Wire {
             holed: false,
             epoch: 0,
             client_end: ClientEnd::Closed,
-            conn: None,
+            node_ends: Vec::new(),
             lanes: [VecDeque::new(), VecDeque::new()],
             last_arrival: [Instant::ZERO; 2],
             bytes: [0; 2],
-            outgoing: Vec::new(),
             place: None,
             recent: VecDeque::new(),
         }
@@ -139,12 +149,20 @@ impl Wire {
         self.latency.unwrap_or(options.latency)
     }
 
-    /// Sends on the connection there is.
+    pub(super) fn node_end(&mut self, conn: ConnId) -> Option<&mut NodeEnd> {
+        self.node_ends.iter_mut().find(|end| end.conn == conn)
+    }
+
+    pub(super) fn node_end_of(&mut self, epoch: u32) -> Option<&mut NodeEnd> {
+        self.node_ends.iter_mut().find(|end| end.epoch == epoch)
+    }
+
+    /// Sends on connection `epoch`.
     pub(super) fn send(
         &mut self,
         index: u32,
         now: Instant,
-        direction: usize,
+        (direction, epoch): (usize, u32),
         parcel: Parcel,
         network: &mut Network,
         events: &mut Events,
@@ -162,7 +180,7 @@ impl Wire {
         }
         let arrives = (now + network.delay(self)).max(self.last_arrival[direction]);
         self.last_arrival[direction] = arrives;
-        self.lanes[direction].push_back(Chunk { epoch: self.epoch, sent: now, arrives, parcel });
+        self.lanes[direction].push_back(Chunk { epoch, sent: now, arrives, parcel });
         events.arrive(arrives, index, direction == TO_NODE);
     }
 

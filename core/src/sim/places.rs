@@ -61,7 +61,8 @@ impl Places {
         self.place(node, topic.clone(), Some(channel.clone()))
     }
 
-    fn place(&mut self, node: u32, topic: TopicName, channel: Option<ChannelName>) -> u32 {
+    /// The number of a place, given to it now if it is new.
+    pub(super) fn place(&mut self, node: u32, topic: TopicName, channel: Option<ChannelName>) -> u32 {
         let list = &mut self.list;
         *self.index.entry((node, topic.clone(), channel.clone())).or_insert_with(|| {
             list.push(Place { node, topic, channel, past: Counters::default(), duplicates: 0, seen: Vec::new() });

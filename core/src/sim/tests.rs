@@ -118,3 +118,151 @@ fn looking_changes_nothing() {
     alone.run_until(watched.now(), u64::MAX);
     assert_eq!((watched.steps(), watched.trace_hash()), (alone.steps(), alone.trace_hash()));
 }
+
+#[test]
+fn how_closely_it_is_watched_changes_nothing() {
+    let script: Script = BUSY.parse().unwrap();
+    let mut light = Simulation::new(&script).with_checks(Checks::Light);
+    light.run_to_end();
+    assert_eq!(light.trace_hash(), run(BUSY).trace_hash());
+}
+
+#[test]
+fn a_message_has_a_life_story() {
+    let simulation = run("until 10s
+network jitter=0
+node n1
+producer p topic=t
+consumer a topic=t channel=c msg-timeout=1s handler=1500ms
+at 100ms publish p
+");
+    let kinds: Vec<LifeKind> = simulation.message(0).iter().map(|step| step.kind).collect();
+    use LifeKind::{Acked, Delivered, Finished, Published, Received, Refused, Sent, TimedOut};
+    let begins = [Sent, Published, Delivered, Received, Acked, TimedOut, Delivered, Received];
+    assert_eq!(kinds[..8], begins);
+    assert_eq!(kinds[8..], [Finished, Finished, Refused], "the first answer, too late, counts for the second delivery");
+    let delivered = simulation.message(0)[2];
+    assert_eq!((delivered.client, delivered.attempts), (Some(1), 1));
+    let (_, topic, channel) = simulation.facts().place(delivered.place.unwrap()).unwrap();
+    assert_eq!((topic.as_str(), channel.unwrap().as_str()), ("t", "c"));
+}
+
+/// Swallows every FIN.
+#[derive(Clone, Debug)]
+struct Forgetful;
+
+impl Saboteur for Forgetful {
+    fn on_input(&mut self, bytes: &mut Vec<u8>) {
+        if bytes.starts_with(b"FIN ") {
+            bytes.clear();
+        }
+    }
+
+    fn clone_box(&self) -> Box<dyn Saboteur> {
+        Box::new(self.clone())
+    }
+}
+
+#[test]
+fn a_saboteur_is_noticed_from_outside() {
+    let script = "until 3s\nnode n1\nproducer p topic=t\nconsumer a topic=t channel=c msg-timeout=1s\nat 1s publish p\nat 2900ms expect n1/t/c timed-out == 0";
+    assert_eq!(run(script).violation(), None);
+    let mut broken = Simulation::new(&script.parse().unwrap()).with_saboteur(Box::new(Forgetful));
+    broken.run_to_end();
+    assert!(broken.violation().is_some());
+}
+
+/// What an operator sees of channel `t/c` on `n1`: depth, in flight.
+fn counts(simulation: &mut Simulation) -> (u64, u64) {
+    let view = simulation.view(ViewLimits::default());
+    let channel = &view.nodes[0].topics[0].channels[0];
+    (channel.depth, channel.in_flight)
+}
+
+#[test]
+fn a_half_open_connection_keeps_its_messages_until_their_time_is_up() {
+    let mut simulation = Simulation::new(
+        &"node n1 msg-timeout=5s\nproducer p topic=t\nconsumer a topic=t channel=c max-in-flight=10 handler=1s"
+            .parse()
+            .unwrap(),
+    );
+    simulation.run_until(Instant::from_millis(1_000), u64::MAX);
+    simulation.apply(action("mute a n1")).unwrap();
+    simulation.apply(action("publish p count=3")).unwrap();
+    simulation.run_until(Instant::from_millis(2_000), u64::MAX);
+    assert_eq!(counts(&mut simulation), (0, 3));
+    simulation.apply(action("crash a")).unwrap();
+    simulation.apply(action("heal a n1")).unwrap();
+    simulation.apply(action("connect a")).unwrap();
+    simulation.run_until(Instant::from_millis(20_000), u64::MAX);
+    assert_eq!(counts(&mut simulation), (0, 0));
+}
+
+#[test]
+fn a_partition_is_a_delay() {
+    let mut simulation = Simulation::new(&"node n1\nproducer p topic=t".parse().unwrap());
+    simulation.run_until(Instant::from_millis(100), u64::MAX);
+    simulation.apply(action("partition p")).unwrap();
+    simulation.apply(action("publish p")).unwrap();
+    simulation.run_until(Instant::from_millis(5_000), u64::MAX);
+    let published = |simulation: &mut Simulation| {
+        let view = simulation.view(ViewLimits::default());
+        (view.nodes[0].topics.len(), view.producers[0].acked)
+    };
+    assert_eq!(published(&mut simulation), (0, 0));
+    simulation.apply(action("heal *")).unwrap();
+    simulation.run_until(Instant::from_millis(6_000), u64::MAX);
+    assert_eq!(published(&mut simulation), (1, 1));
+}
+
+#[test]
+fn what_was_synced_survives_a_kill() {
+    for (ack, survives) in [("accepted", false), ("synced", true)] {
+        let mut simulation = run(&format!(
+            "until 3s
+node n1 publish-ack={ack}
+producer p topic=t
+channel n1 t c
+at 100ms publish p count=20
+at 1s kill n1
+at 1s start n1
+"
+        ));
+        assert_eq!(counts(&mut simulation), (if survives { 20 } else { 0 }, 0), "{ack}");
+    }
+}
+
+#[test]
+fn a_graceful_stop_keeps_everything() {
+    let mut simulation = run("until 5s
+node n1
+producer p topic=t
+consumer a topic=t channel=c max-in-flight=3 handler=1h
+at 100ms publish p count=20
+at 500ms publish p count=5 defer=1h
+at 1s stop n1
+at 2s remove a
+at 3s start n1
+");
+    let view = simulation.view(ViewLimits::default());
+    let channel = &view.nodes[0].topics[0].channels[0];
+    assert_eq!((channel.depth, channel.deferred, channel.in_flight), (20 + 5, 0, 0), "deferrals are still on disk");
+    assert_eq!(view.nodes[0].state, "up");
+}
+
+#[test]
+fn a_full_disk_refuses_and_recovers() {
+    let mut simulation = run("until 6s
+node n1 mem-queue-size=5
+producer p topic=t
+channel n1 t c
+at 100ms fill-disk n1
+at 200ms publish p count=10
+at 3s free-disk n1
+at 4s publish p count=3
+");
+    let view = simulation.view(ViewLimits::default());
+    assert!(view.producers[0].failed > 0);
+    assert!(view.producers[0].acked >= 5 + 3);
+    assert_eq!(counts(&mut simulation).0, view.producers[0].acked);
+}

@@ -13,13 +13,16 @@ use crate::rng::Rng;
 use crate::time::Instant;
 use crate::topic::{Event, Moved};
 
-use super::client::{Client, Doing, Outbox, Report};
+use super::client::{Client, Report};
+use super::decode::number_of;
 use super::events::{Events, Happening};
 use super::hash::TraceHash;
 use super::history::{Mark, MarkKind};
-use super::network::{ClientEnd, Network, Parcel, TO_CLIENT, TO_NODE, Wire};
+use super::network::{Network, Wire};
 use super::node::{Life, Node, clock};
+use super::observe::{Checks, Facts, Observation, Observer};
 use super::places::Places;
+use super::saboteur::Saboteur;
 use super::script::{Action, Script};
 
 /// Something that must not be.
@@ -48,7 +51,7 @@ pub(super) struct World {
     pub(super) now: Instant,
     pub(super) steps: u64,
     pub(super) hash: TraceHash,
-    events: Events,
+    pub(super) events: Events,
     script: Arc<[(Instant, Action)]>,
     next_action: usize,
     script_armed: Option<Instant>,
@@ -61,12 +64,19 @@ pub(super) struct World {
     pub(super) places: Places,
     /// The number the next message gets.
     pub(super) next_number: u64,
-    next_conn: u64,
     pub(super) caption: Option<Arc<str>>,
     pub(super) violation: Option<Violation>,
     /// Of the steps since they were taken.
     pub(super) marks: Vec<Mark>,
-    outbox_wires: Vec<u32>,
+    pub(super) checks: Checks,
+    /// Of the step under way, if there are full checks.
+    pub(super) observations: Vec<Observation>,
+    pub(super) observer: Option<Box<dyn Observer>>,
+    pub(super) saboteur: Option<Box<dyn Saboteur>>,
+    /// By connection: the client.
+    pub(super) conn_clients: Vec<u32>,
+    /// Connections with something to be sent; only kept for its memory.
+    touched: Vec<(u32, ConnId)>,
 }
 
 impl World {
@@ -88,11 +98,15 @@ impl World {
             network: Network::new(generator(seed, Salt::Network, 0)),
             places: Places::default(),
             next_number: 0,
-            next_conn: 0,
             caption: None,
             violation: None,
             marks: Vec::new(),
-            outbox_wires: Vec::new(),
+            checks: Checks::Full,
+            observations: Vec::new(),
+            observer: None,
+            saboteur: None,
+            conn_clients: Vec::new(),
+            touched: Vec::new(),
         };
         world.arm_script();
         world
@@ -189,6 +203,9 @@ impl World {
         let node = &mut self.nodes[index as usize];
         node.broker_armed = None;
         self.hash.add(1 << 32 | u64::from(index));
+        if self.saboteur.as_mut().is_some_and(|saboteur| !saboteur.lets_time_pass()) {
+            return;
+        }
         if let Some(broker) = &mut node.broker {
             broker.handle_timeout(now);
         }
@@ -212,160 +229,35 @@ impl World {
         self.with_client(index, |client, out| client.advance(now, out));
     }
 
-    fn on_arrival_at_node(&mut self, index: u32) {
-        let now = clock(self.now);
-        let wire = &mut self.wires[index as usize];
-        let Some(chunk) = wire.take(now.mono, TO_NODE) else { return };
-        self.hash.add(4 << 32 | u64::from(index));
-        if chunk.epoch != wire.epoch {
-            return;
-        }
-        let node_index = wire.node;
-        let node = &mut self.nodes[node_index as usize];
-        match (chunk.parcel, wire.conn, &mut node.broker) {
-            (Parcel::Open, _, Some(broker)) if node.life == Life::Up => {
-                self.next_conn += 1;
-                let conn = ConnId(self.next_conn);
-                wire.conn = Some(conn);
-                node.conns.insert(conn, index);
-                broker.handle_connect(now, conn);
-                self.send(index, TO_CLIENT, Parcel::Accepted);
-            }
-            (Parcel::Bytes(bytes), Some(conn), Some(broker)) => {
-                self.hash.add_bytes(&bytes);
-                broker.handle_bytes(now, conn, &bytes);
-            }
-            (Parcel::End, Some(conn), Some(broker)) => broker.handle_eof(now, conn),
-            (Parcel::Reset, Some(conn), broker) => {
-                wire.conn = None;
-                node.conns.remove(&conn);
-                if let Some(broker) = broker {
-                    broker.handle_disconnect(now, conn);
-                }
-            }
-            (Parcel::Open | Parcel::Bytes(_), ..) => self.send(index, TO_CLIENT, Parcel::Reset),
-            (Parcel::End | Parcel::Accepted | Parcel::Reset, ..) => {}
-        }
-        self.settle_node(node_index);
-    }
-
-    fn on_arrival_at_client(&mut self, index: u32) {
-        let now = self.now;
-        let wire = &mut self.wires[index as usize];
-        let Some(chunk) = wire.take(now, TO_CLIENT) else { return };
-        self.hash.add(5 << 32 | u64::from(index));
-        if chunk.epoch != wire.epoch {
-            return;
-        }
-        let client = wire.client;
-        match (chunk.parcel, wire.client_end) {
-            (Parcel::Accepted, ClientEnd::Dialing) => {
-                wire.client_end = ClientEnd::Open;
-                wire.place = self.clients[client as usize]
-                    .subscription()
-                    .map(|(topic, channel)| self.places.channel(wire.node, &topic, &channel));
-                self.with_client(client, |client, out| client.on_open(now, index, out));
-            }
-            (Parcel::Bytes(bytes), ClientEnd::Open) => {
-                self.hash.add_bytes(&bytes);
-                self.with_client(client, |client, out| client.on_bytes(now, index, &bytes, out));
-            }
-            (Parcel::Reset | Parcel::End, ClientEnd::Dialing | ClientEnd::Open) => {
-                wire.client_end = ClientEnd::Closed;
-                self.with_client(client, |client, out| client.on_closed(now, index, out));
-            }
-            _ => {}
+    /// Takes note of something, if anybody wants to know.
+    pub(super) fn observe(&mut self, seen: impl FnOnce() -> Observation) {
+        if self.checks == Checks::Full {
+            self.observations.push(seen());
         }
     }
 
-    /// Sends over a wire.
-    pub(super) fn send(&mut self, wire: u32, direction: usize, parcel: Parcel) {
-        let Self { wires, network, events, now, .. } = self;
-        wires[wire as usize].send(wire, *now, direction, parcel, network, events);
+    /// Who is, or was, at the other end of a connection.
+    pub(super) fn client_of(&self, conn: ConnId) -> Option<u32> {
+        self.conn_clients.get(usize::try_from(conn.0).ok()?.checked_sub(1)?).copied()
     }
 
-    /// Resets the connection of a wire at both ends, at once.
-    pub(super) fn reset(&mut self, index: u32) {
-        let now = clock(self.now);
-        let wire = &mut self.wires[index as usize];
-        wire.clear();
-        let (node, client) = (wire.node, wire.client);
-        let conn = wire.conn.take();
-        let was_open = std::mem::replace(&mut wire.client_end, ClientEnd::Closed) != ClientEnd::Closed;
-        if let Some(conn) = conn {
-            let node_state = &mut self.nodes[node as usize];
-            node_state.conns.remove(&conn);
-            if let Some(broker) = &mut node_state.broker {
-                broker.handle_disconnect(now, conn);
+    pub(super) fn on_report(&mut self, client: u32, report: Report) {
+        let node_of = |wire: u32| self.wires[wire as usize].node;
+        let seen = match report {
+            Report::Published { first, count } => Observation::Sent { client, first, count },
+            Report::Acked { first, count } => Observation::Acked { client, first, count },
+            Report::Failed { first, count } => Observation::Unacked { client, first, count },
+            Report::Received { wire, number, attempts } => {
+                Observation::Received { client, node: node_of(wire), number, attempts }
             }
-            self.settle_node(node);
+            Report::Finished { wire, number } => Observation::Finished { client, node: node_of(wire), number },
+            Report::Requeued { wire, number } => Observation::Requeued { client, node: node_of(wire), number },
+        };
+        self.observe(|| seen);
+        if let Report::Requeued { .. } = report {
+            let name = self.clients[client as usize].name.clone();
+            self.mark(MarkKind::Requeue, &name, String::new(), 1);
         }
-        if was_open {
-            self.with_client(client, |client, out| client.on_closed(now.mono, index, out));
-        }
-    }
-
-    /// A wire works again.
-    pub(super) fn heal(&mut self, index: u32) {
-        let Self { wires, network, events, now, .. } = self;
-        if wires[index as usize].heal(index, *now, network, events) {
-            self.reset(index);
-        }
-    }
-
-    /// Lets a client do something and carries out what it wants.
-    pub(super) fn with_client(&mut self, index: u32, act: impl FnOnce(&mut Client, &mut Outbox)) {
-        let mut out = Outbox::default();
-        act(&mut self.clients[index as usize], &mut out);
-        self.publish(index, &mut out);
-        for report in out.reports.drain(..) {
-            self.on_report(report);
-        }
-        // What a program says at once on one wire travels together.
-        let mut doings = out.doings.drain(..).peekable();
-        while let Some((wire, doing)) = doings.next() {
-            match doing {
-                Doing::Dial => {
-                    self.wires[wire as usize].dial();
-                    self.send(wire, TO_NODE, Parcel::Open);
-                }
-                Doing::Send(mut bytes) => {
-                    while let Some((_, Doing::Send(more))) =
-                        doings.next_if(|(next, doing)| *next == wire && matches!(doing, Doing::Send(_)))
-                    {
-                        bytes.extend_from_slice(&more);
-                    }
-                    if self.wires[wire as usize].client_end == ClientEnd::Open {
-                        self.send(wire, TO_NODE, Parcel::Bytes(Arc::new(bytes)));
-                    }
-                }
-            }
-        }
-        drop(doings);
-        self.arm_client(index);
-    }
-
-    /// Has a producer send what it may send.
-    fn publish(&mut self, index: u32, out: &mut Outbox) {
-        while let Some((wire, batch)) = self.clients[index as usize].next_publish() {
-            let super::client::Program::Producer { options, .. } = &self.clients[index as usize].program else {
-                return;
-            };
-            let first = self.next_number;
-            self.next_number += u64::from(batch.count);
-            let mut bytes = Vec::new();
-            super::publish::put(&mut bytes, &options.topic, first, &batch);
-            let client = &mut self.clients[index as usize];
-            if batch.defer.is_zero() || batch.count == 1 {
-                client.on_published(wire, first, batch.count, out);
-            } else {
-                (first..first + u64::from(batch.count)).for_each(|number| client.on_published(wire, number, 1, out));
-            }
-            out.doings.push((wire, Doing::Send(bytes)));
-        }
-    }
-
-    fn on_report(&mut self, report: Report) {
         if let Report::Received { wire, number, .. } = report
             && let Some(place) = self.wires[wire as usize].place
         {
@@ -373,44 +265,49 @@ impl World {
         }
     }
 
+    /// Shows the observer what happened in the step that is over.
+    pub(super) fn consult_observer(&mut self) {
+        let Some(mut observer) = self.observer.take() else { return };
+        for seen in &self.observations {
+            observer.observe(self.now, seen);
+        }
+        let wrong = observer.after_step(&Facts(self)).err();
+        self.observer = Some(observer);
+        wrong.into_iter().for_each(|text| self.violate(text));
+    }
+
     /// Routes what a node's broker emits, and sees to its timers.
     pub(super) fn settle_node(&mut self, index: u32) {
         let now = clock(self.now);
         let mut metadata_changed = false;
-        let mut touched = std::mem::take(&mut self.outbox_wires);
+        let mut touched = std::mem::take(&mut self.touched);
         while let Some(output) = self.nodes[index as usize].poll_output() {
             match output {
-                Output::Send { conn, bytes } => {
-                    if let Some(&wire) = self.nodes[index as usize].conns.get(&conn) {
-                        let outgoing = &mut self.wires[wire as usize].outgoing;
-                        if outgoing.is_empty() {
-                            *outgoing = bytes;
-                            touched.push(wire);
-                        } else {
-                            outgoing.extend_from_slice(&bytes);
-                        }
+                Output::Send { conn, bytes } => self.say(index, conn, bytes, &mut touched),
+                Output::Close { conn } => self.hang_up(index, conn),
+                Output::Store(mut op) => {
+                    if let Some(saboteur) = &mut self.saboteur {
+                        saboteur.on_operation(&mut op);
                     }
+                    self.nodes[index as usize].submit(now, op);
                 }
-                Output::Close { conn } => {
-                    if let Some(wire) = self.nodes[index as usize].conns.remove(&conn) {
-                        self.flush(wire);
-                        self.wires[wire as usize].conn = None;
-                        self.send(wire, TO_CLIENT, Parcel::End);
-                    }
-                }
-                Output::Store(op) => self.nodes[index as usize].submit(now, op),
                 Output::TopicCreated(topic) => {
-                    self.places.topic(index, &topic);
+                    let place = self.places.topic(index, &topic);
+                    self.observe(|| Observation::Created { place });
                     metadata_changed |= !topic.is_ephemeral();
                 }
-                Output::TopicDeleted(topic) => metadata_changed |= !topic.is_ephemeral(),
+                Output::TopicDeleted(topic) => {
+                    let place = self.places.topic(index, &topic);
+                    self.observe(|| Observation::Deleted { place });
+                    metadata_changed |= !topic.is_ephemeral();
+                }
                 Output::Event { topic, event } => metadata_changed |= self.on_event(index, &topic, event),
             }
         }
-        for wire in touched.drain(..) {
-            self.flush(wire);
+        for (wire, conn) in touched.drain(..) {
+            self.flush(wire, conn);
         }
-        self.outbox_wires = touched;
+        self.touched = touched;
         let node = &mut self.nodes[index as usize];
         if metadata_changed && node.life == Life::Up {
             node.put_metadata(now);
@@ -419,23 +316,28 @@ impl World {
         self.arm_node(index);
     }
 
-    fn flush(&mut self, wire: u32) {
-        let bytes = std::mem::take(&mut self.wires[wire as usize].outgoing);
-        if !bytes.is_empty() {
-            self.send(wire, TO_CLIENT, Parcel::Bytes(Arc::new(bytes)));
-        }
-    }
-
     /// Takes note of what a topic tells; whether `nsqd.dat` is behind now.
     fn on_event(&mut self, index: u32, topic: &TopicName, event: Event) -> bool {
         match event {
             Event::ChannelCreated(channel) => {
-                self.places.channel(index, topic, &channel);
+                let place = self.places.channel(index, topic, &channel);
+                self.observe(|| Observation::Created { place });
                 !topic.is_ephemeral() && !channel.is_ephemeral()
             }
-            Event::ChannelDeleted(channel) => !topic.is_ephemeral() && !channel.is_ephemeral(),
+            Event::ChannelDeleted(channel) => {
+                let place = self.places.channel(index, topic, &channel);
+                self.observe(|| Observation::Deleted { place });
+                !topic.is_ephemeral() && !channel.is_ephemeral()
+            }
             Event::Unused => false,
             Event::Moved { channel, how, run } => {
+                if self.checks == Checks::Full {
+                    let place = self.places.place(index, topic.clone(), channel.clone());
+                    let moved = run.messages().filter_map(|message| {
+                        Some(Observation::Moved { place, how, number: number_of(message.body)?, id: message.id })
+                    });
+                    self.observations.extend(moved);
+                }
                 let place = channel.map_or(topic.to_string(), |channel| format!("{topic}/{channel}"));
                 match how {
                     Moved::TimedOut => self.mark(MarkKind::Timeout, &place, String::new(), run.len()),
@@ -445,6 +347,7 @@ impl World {
                 false
             }
             Event::StorageFailed { log, action, error } => {
+                self.observe(|| Observation::StorageFailed { node: index });
                 self.mark(MarkKind::Error, &log.to_string(), format!("cannot {action}: {error}"), 1);
                 false
             }
@@ -458,9 +361,13 @@ impl World {
         match node.settle() {
             Ok(Some(Life::Up)) => {
                 node.put_metadata(clock(self.now));
+                self.observe(|| Observation::NodeUp { node: index });
                 self.mark(MarkKind::Start, &name, String::new(), 1);
             }
-            Ok(Some(Life::Down)) => self.mark(MarkKind::Stop, &name, String::new(), 1),
+            Ok(Some(Life::Down)) => {
+                self.observe(|| Observation::NodeStopped { node: index });
+                self.mark(MarkKind::Stop, &name, String::new(), 1);
+            }
             Ok(_) => {}
             Err(error) => self.mark(MarkKind::Error, &name, error.to_string(), 1),
         }
