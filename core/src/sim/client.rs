@@ -9,12 +9,17 @@ use crate::time::Instant;
 
 use super::consumer::{Handler, Held};
 use super::decode::number_of;
+use super::flow::Flow;
 use super::options::{ConsumerOptions, ProducerOptions};
 use super::peer::{Heard, Peer};
 use super::producer::Workload;
 
 /// How long after a connection broke a program dials again.
 const REDIAL: Duration = Duration::from_secs(1);
+
+/// How long a message that failed waits for each attempt made, unless told otherwise, and at most.
+const REQUEUE_DELAY: Duration = Duration::from_secs(90);
+const REQUEUE_DELAY_MAX: Duration = Duration::from_secs(900);
 
 /// What a program has to say about a message.
 #[derive(Clone, Debug)]
@@ -70,7 +75,7 @@ struct End {
 #[derive(Clone, Debug)]
 pub(super) enum Program {
     Producer { options: ProducerOptions, workload: Workload, turn: usize },
-    Consumer { options: ConsumerOptions, handler: Handler },
+    Consumer { options: ConsumerOptions, handler: Handler, flow: Flow },
 }
 
 /// Counts of a program since it was made.
@@ -113,8 +118,9 @@ impl Client {
         }
     }
 
-    pub(super) fn consumer(name: String, options: ConsumerOptions, rng: Rng) -> Self {
-        Self::new(name, Program::Consumer { options, handler: Handler::new(rng) })
+    pub(super) fn consumer(name: String, options: ConsumerOptions, mut rng: Rng) -> Self {
+        let flow = Flow::new(options.max_in_flight, Rng::new(rng.next_u64()));
+        Self::new(name, Program::Consumer { options, handler: Handler::new(rng), flow })
     }
 
     pub(super) fn producer(name: String, options: ProducerOptions) -> Self {
@@ -139,14 +145,19 @@ impl Client {
         }
     }
 
-    /// RDY summed over its connections, and messages it has.
+    /// RDY summed over its connections.
     pub(super) fn ready(&self) -> u64 {
         match &self.program {
-            Program::Consumer { options, .. } => {
-                let share = self.share(options.max_in_flight);
-                self.ends.iter().filter(|end| end.open).map(|_| u64::from(share)).sum()
-            }
+            Program::Consumer { flow, .. } => u64::from(flow.total()),
             Program::Producer { .. } => 0,
+        }
+    }
+
+    /// How far in backoff it is, and until when it waits.
+    pub(super) fn backoff(&self) -> (u32, Option<Instant>) {
+        match &self.program {
+            Program::Consumer { flow, .. } => flow.backoff(),
+            Program::Producer { .. } => (0, None),
         }
     }
 
@@ -159,11 +170,6 @@ impl Client {
                 workload.len() + sent.sum::<u64>()
             }
         }
-    }
-
-    fn share(&self, max_in_flight: u32) -> u32 {
-        let open = self.ends.iter().filter(|end| end.open).count().max(1) as u32;
-        (max_in_flight / open).clamp(1, max_in_flight.max(1)).min(max_in_flight)
     }
 
     /// The process starts.
@@ -192,18 +198,25 @@ impl Client {
         }
         match &mut self.program {
             Program::Producer { workload, .. } => workload.clear(),
-            Program::Consumer { handler, .. } => handler.clear(),
+            Program::Consumer { handler, flow, .. } => {
+                handler.clear();
+                flow.clear();
+            }
         }
     }
 
     /// Options changed.
     pub(super) fn on_set(&mut self, now: Instant, out: &mut Outbox) {
-        if let Program::Producer { options, workload, .. } = &mut self.program
-            && self.up
-        {
-            workload.restart(now, options);
+        match &mut self.program {
+            Program::Producer { options, workload, .. } if self.up => workload.restart(now, options),
+            Program::Producer { .. } => {}
+            Program::Consumer { options, flow, .. } => {
+                flow.set_max_in_flight(now, options.max_in_flight);
+                if !options.backoff {
+                    flow.end_backoff(now);
+                }
+            }
         }
-        self.distribute(out);
         self.advance(now, out);
     }
 
@@ -211,9 +224,10 @@ impl Client {
     pub(super) fn on_open(&mut self, now: Instant, wire: u32, out: &mut Outbox) {
         let Some(end) = self.ends.iter_mut().find(|end| end.wire == wire) else { return };
         end.open = true;
-        let bytes = match &self.program {
+        let bytes = match &mut self.program {
             Program::Producer { .. } => end.peer.open(r#"{"feature_negotiation":true}"#, None),
-            Program::Consumer { options, .. } => {
+            Program::Consumer { options, flow, .. } => {
+                flow.add(now, wire);
                 let msg_timeout = options.msg_timeout.as_millis();
                 let sample_rate = options.sample_rate;
                 let mut json = format!(r#"{{"feature_negotiation":true,"sample_rate":{sample_rate}"#);
@@ -225,16 +239,14 @@ impl Client {
             }
         };
         out.doings.push((wire, Doing::Send(bytes)));
-        self.distribute(out);
         self.advance(now, out);
     }
 
-    /// Tells every node how many messages it may send.
-    fn distribute(&mut self, out: &mut Outbox) {
-        if let Program::Consumer { options, .. } = &self.program {
-            let share = self.share(options.max_in_flight);
-            for end in self.ends.iter().filter(|end| end.open) {
-                out.doings.push((end.wire, Doing::Send(format!("RDY {share}\n").into_bytes())));
+    /// Tells nodes how many messages they may send now.
+    fn ask(&mut self, out: &mut Outbox) {
+        if let Program::Consumer { flow, .. } = &mut self.program {
+            for (wire, ready) in flow.take_changes() {
+                out.doings.push((wire, Doing::Send(format!("RDY {ready}\n").into_bytes())));
             }
         }
     }
@@ -246,10 +258,10 @@ impl Client {
         end.redial_at = Some(now + REDIAL);
         fail(end, &mut self.counts, out);
         end.unanswered.clear();
-        if let Program::Consumer { handler, .. } = &mut self.program {
+        if let Program::Consumer { handler, flow, .. } = &mut self.program {
             handler.forget(wire);
+            flow.remove(now, wire);
         }
-        self.distribute(out);
         self.advance(now, out);
     }
 
@@ -265,7 +277,8 @@ impl Client {
                     out.reports.push(Report::Acked { first, count });
                 }
             }
-            (Heard::Message { id, attempts, body }, Program::Consumer { options, handler }) => {
+            (Heard::Message { id, attempts, body }, Program::Consumer { options, handler, flow }) => {
+                flow.on_message(now, wire);
                 let number = number_of(body).unwrap_or(0);
                 counts.received += 1;
                 out.reports.push(Report::Received { wire, number, attempts });
@@ -290,16 +303,21 @@ impl Client {
                 out.doings.push((end.wire, Doing::Dial));
             }
         }
-        if self.stalled {
-            return;
-        }
         match &mut self.program {
-            Program::Producer { options, workload, .. } => workload.advance(now, options),
-            Program::Consumer { options, handler } => {
-                let mut verdicts = std::mem::take(&mut self.verdicts);
-                handler.advance(now, options, &mut verdicts);
-                self.give(&mut verdicts, out);
-                self.verdicts = verdicts;
+            Program::Producer { options, workload, .. } => {
+                if !self.stalled {
+                    workload.advance(now, options);
+                }
+            }
+            Program::Consumer { options, handler, flow } => {
+                flow.advance(now);
+                if !self.stalled {
+                    let mut verdicts = std::mem::take(&mut self.verdicts);
+                    handler.advance(now, options, &mut verdicts);
+                    self.give(now, &mut verdicts, out);
+                    self.verdicts = verdicts;
+                }
+                self.ask(out);
             }
         }
     }
@@ -330,8 +348,8 @@ impl Client {
         out.reports.push(Report::Published { first, count });
     }
 
-    fn give(&mut self, verdicts: &mut Vec<Verdict>, out: &mut Outbox) {
-        let Program::Consumer { options, .. } = &self.program else { return };
+    fn give(&mut self, now: Instant, verdicts: &mut Vec<Verdict>, out: &mut Outbox) {
+        let Program::Consumer { options, flow, .. } = &mut self.program else { return };
         let mut say = |wire: u32, bytes: &[u8]| match out.doings.last_mut() {
             Some((last, Doing::Send(said))) if *last == wire => said.extend_from_slice(bytes),
             _ => out.doings.push((wire, Doing::Send(bytes.to_vec()))),
@@ -339,13 +357,18 @@ impl Client {
         for verdict in verdicts.drain(..) {
             match verdict {
                 Verdict::Finish(held) => {
+                    flow.on_finished(now);
                     self.counts.finished += 1;
                     say(held.wire, &[b"FIN ", &held.id.to_hex()[..], b"\n"].concat());
                     out.reports.push(Report::Finished { wire: held.wire, number: held.number });
                 }
                 Verdict::Fail(held) => {
+                    if options.backoff {
+                        flow.on_failed(now);
+                    }
                     self.counts.requeued += 1;
-                    let delay = options.requeue_delay.unwrap_or(Duration::from_secs(90) * u32::from(held.attempts));
+                    let delay = (REQUEUE_DELAY * u32::from(held.attempts)).min(REQUEUE_DELAY_MAX);
+                    let delay = options.requeue_delay.unwrap_or(delay);
                     say(held.wire, format!("REQ {} {}\n", held.id, delay.as_millis()).as_bytes());
                     out.reports.push(Report::Requeued { wire: held.wire, number: held.number });
                 }
@@ -361,9 +384,11 @@ impl Client {
         }
         let redials = self.ends.iter().filter_map(|end| end.redial_at).min();
         let program = match &self.program {
-            _ if self.stalled => None,
-            Program::Producer { workload, .. } => workload.next_deadline(),
-            Program::Consumer { options, handler } => handler.next_deadline(options),
+            Program::Producer { workload, .. } => workload.next_deadline().filter(|_| !self.stalled),
+            Program::Consumer { options, handler, flow } => {
+                let handler = handler.next_deadline(options).filter(|_| !self.stalled);
+                [handler, flow.next_deadline()].into_iter().flatten().min()
+            }
         };
         [redials, program].into_iter().flatten().min()
     }

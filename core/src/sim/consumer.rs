@@ -102,6 +102,11 @@ impl Handler {
         while self.busy.len() < options.concurrency as usize
             && let Some(held) = self.waiting.pop_front()
         {
+            if options.max_attempts > 0 && held.attempts > options.max_attempts {
+                // Given up: finished without being handled.
+                verdicts.push(Verdict::Finish(held));
+                continue;
+            }
             let outcome = self.draw(&held, options);
             if instant {
                 verdicts.push(if outcome == Outcome::Done { Verdict::Finish(held) } else { Verdict::Fail(held) });

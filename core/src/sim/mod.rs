@@ -27,6 +27,7 @@ mod consumer;
 mod decode;
 mod disk;
 mod events;
+mod flow;
 mod hash;
 mod history;
 mod inspect;

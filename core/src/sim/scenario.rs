@@ -20,6 +20,15 @@ macro_rules! scenarios {
 /// All of them, in the order to read them.
 pub const SCENARIOS: &[Scenario] = scenarios! {
     "first-message"
+    "fan-out"
+    "slow-consumer"
+    "rdy-starvation"
+    "timeouts-make-duplicates"
+    "requeue-and-backoff"
+    "deferred"
+    "broker-crash"
+    "ephemeral"
+    "poison-message"
 };
 
 impl Scenario {

@@ -369,9 +369,10 @@ impl World {
             "requeued" => client.counts.requeued,
             "in-flight" | "waiting" => client.pending(),
             "ready" => client.ready(),
+            "backoff" => u64::from(client.backoff().0),
             _ => {
                 return Err(ActionError(format!(
-                    "a client has no {metric:?}; it has published, acked, failed, received, finished, requeued, in-flight, waiting and ready"
+                    "a client has no {metric:?}; it has published, acked, failed, received, finished, requeued, in-flight, waiting, ready and backoff"
                 )));
             }
         })
@@ -555,6 +556,6 @@ fn view_consumer(index: u32, client: &Client) -> Option<ConsumerView> {
         finished: client.counts.finished,
         requeued: client.counts.requeued,
         received: client.counts.received,
-        backoff: BackoffView { level: 0, until: None },
+        backoff: BackoffView { level: client.backoff().0, until: client.backoff().1.map(millis) },
     })
 }
