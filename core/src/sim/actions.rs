@@ -97,10 +97,11 @@ impl World {
         let node = Node::new(name.to_owned(), index, options, rng);
         self.nodes.push(node.map_err(|error| ActionError(error.to_string()))?);
         self.start_node(index as u32);
+        let now = self.now;
         for client in 0..self.clients.len() as u32 {
             let up = self.clients[client as usize].up;
             if let Some(wire) = self.wire_to(client, index as u32).filter(|_| up) {
-                self.with_client(client, |client, out| client.add_wire(wire, out));
+                self.with_client(client, |client, out| client.add_wire(now, wire, out));
             }
         }
         Ok(())
@@ -172,19 +173,27 @@ impl World {
         }
         let Ok(index) = self.client(name) else { return fail(format!("there is nothing called {name:?}")) };
         let now = self.now;
-        match &mut self.clients[index as usize].program {
+        let client = &mut self.clients[index as usize];
+        let reconnects;
+        match &mut client.program {
             Program::Producer { options, .. } => {
                 let mut changed = options.clone();
                 changed.set_all(words)?;
                 check_names(&changed.topic, None)?;
+                reconnects = changed.node != options.node;
                 *options = changed;
             }
             Program::Consumer { options, .. } => {
                 let mut changed = options.clone();
                 changed.set_all(words)?;
                 check_names(&changed.topic, Some(&changed.channel))?;
+                reconnects = changed.connection() != options.connection();
                 *options = changed;
             }
+        }
+        if reconnects && client.up {
+            self.crash(index);
+            self.start_client(index);
         }
         self.with_client(index, |client, out| client.on_set(now, out));
         Ok(())

@@ -17,6 +17,10 @@ use super::producer::Workload;
 /// How long after a connection broke a program dials again.
 const REDIAL: Duration = Duration::from_secs(1);
 
+/// How long a program waits for a connection to be taken, and for anything on one; heartbeats come more often.
+const DIAL_TIMEOUT: Duration = Duration::from_secs(1);
+const READ_TIMEOUT: Duration = Duration::from_secs(60);
+
 /// How long a message that failed waits for each attempt made, unless told otherwise, and at most.
 const REQUEUE_DELAY: Duration = Duration::from_secs(90);
 const REQUEUE_DELAY_MAX: Duration = Duration::from_secs(900);
@@ -34,6 +38,8 @@ pub(super) enum Verdict {
 pub(super) enum Doing {
     Dial,
     Send(Vec<u8>),
+    /// It has given the connection up.
+    Reset,
 }
 
 /// What a program reports of itself.
@@ -67,6 +73,8 @@ struct End {
     peer: Peer,
     open: bool,
     redial_at: Option<Instant>,
+    /// When it gives the connection up.
+    lost_at: Option<Instant>,
     /// Publishes not answered yet: first number and count.
     unanswered: VecDeque<(u64, u32)>,
 }
@@ -75,7 +83,7 @@ struct End {
 #[derive(Clone, Debug)]
 pub(super) enum Program {
     Producer { options: ProducerOptions, workload: Workload, turn: usize },
-    Consumer { options: ConsumerOptions, handler: Handler, flow: Flow },
+    Consumer { options: ConsumerOptions, handler: Box<Handler>, flow: Box<Flow> },
 }
 
 /// Counts of a program since it was made.
@@ -119,8 +127,8 @@ impl Client {
     }
 
     pub(super) fn consumer(name: String, options: ConsumerOptions, mut rng: Rng) -> Self {
-        let flow = Flow::new(options.max_in_flight, Rng::new(rng.next_u64()));
-        Self::new(name, Program::Consumer { options, handler: Handler::new(rng), flow })
+        let flow = Box::new(Flow::new(options.max_in_flight, Rng::new(rng.next_u64())));
+        Self::new(name, Program::Consumer { options, handler: Box::new(Handler::new(rng)), flow })
     }
 
     pub(super) fn producer(name: String, options: ProducerOptions) -> Self {
@@ -179,14 +187,33 @@ impl Client {
             workload.restart(now, options);
         }
         for wire in wires {
-            self.add_wire(wire, out);
+            self.add_wire(now, wire, out);
         }
     }
 
     /// There is a node more to talk to.
-    pub(super) fn add_wire(&mut self, wire: u32, out: &mut Outbox) {
-        self.ends.push(End { wire, peer: Peer::default(), open: false, redial_at: None, unanswered: VecDeque::new() });
-        out.doings.push((wire, Doing::Dial));
+    pub(super) fn add_wire(&mut self, now: Instant, wire: u32, out: &mut Outbox) {
+        let unanswered = VecDeque::new();
+        self.ends.push(End {
+            wire,
+            peer: Peer::default(),
+            open: false,
+            redial_at: Some(now),
+            lost_at: None,
+            unanswered,
+        });
+        self.redial(now, out);
+    }
+
+    /// Dials where it is time to.
+    fn redial(&mut self, now: Instant, out: &mut Outbox) {
+        for end in &mut self.ends {
+            if end.redial_at.is_some_and(|at| at <= now) {
+                end.redial_at = None;
+                end.lost_at = Some(now + DIAL_TIMEOUT);
+                out.doings.push((end.wire, Doing::Dial));
+            }
+        }
     }
 
     /// The process dies.
@@ -224,6 +251,7 @@ impl Client {
     pub(super) fn on_open(&mut self, now: Instant, wire: u32, out: &mut Outbox) {
         let Some(end) = self.ends.iter_mut().find(|end| end.wire == wire) else { return };
         end.open = true;
+        end.lost_at = Some(now + READ_TIMEOUT);
         let bytes = match &mut self.program {
             Program::Producer { .. } => end.peer.open(r#"{"feature_negotiation":true}"#, None),
             Program::Consumer { options, flow, .. } => {
@@ -253,8 +281,14 @@ impl Client {
 
     /// A connection broke, or was refused.
     pub(super) fn on_closed(&mut self, now: Instant, wire: u32, out: &mut Outbox) {
+        self.lose(now, wire, out);
+        self.advance(now, out);
+    }
+
+    fn lose(&mut self, now: Instant, wire: u32, out: &mut Outbox) {
         let Some(end) = self.ends.iter_mut().find(|end| end.wire == wire) else { return };
         end.open = false;
+        end.lost_at = None;
         end.redial_at = Some(now + REDIAL);
         fail(end, &mut self.counts, out);
         end.unanswered.clear();
@@ -262,12 +296,12 @@ impl Client {
             handler.forget(wire);
             flow.remove(now, wire);
         }
-        self.advance(now, out);
     }
 
     /// Bytes came in.
     pub(super) fn on_bytes(&mut self, now: Instant, wire: u32, bytes: &[u8], out: &mut Outbox) {
         let Some(end) = self.ends.iter_mut().find(|end| end.wire == wire) else { return };
+        end.lost_at = Some(now + READ_TIMEOUT);
         let mut reply = Vec::new();
         let (program, counts, unanswered) = (&mut self.program, &mut self.counts, &mut end.unanswered);
         end.peer.hear(bytes, &mut reply, |heard| match (heard, &mut *program) {
@@ -297,12 +331,12 @@ impl Client {
         if !self.up {
             return;
         }
-        for end in &mut self.ends {
-            if end.redial_at.is_some_and(|at| at <= now) {
-                end.redial_at = None;
-                out.doings.push((end.wire, Doing::Dial));
-            }
+        while let Some(lost) = self.ends.iter().find(|end| end.lost_at.is_some_and(|at| at <= now)) {
+            let wire = lost.wire;
+            out.doings.push((wire, Doing::Reset));
+            self.lose(now, wire, out);
         }
+        self.redial(now, out);
         match &mut self.program {
             Program::Producer { options, workload, .. } => {
                 if !self.stalled {
@@ -382,7 +416,7 @@ impl Client {
         if !self.up {
             return None;
         }
-        let redials = self.ends.iter().filter_map(|end| end.redial_at).min();
+        let redials = self.ends.iter().flat_map(|end| [end.redial_at, end.lost_at]).flatten().min();
         let program = match &self.program {
             Program::Producer { workload, .. } => workload.next_deadline().filter(|_| !self.stalled),
             Program::Consumer { options, handler, flow } => {

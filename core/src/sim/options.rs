@@ -267,6 +267,13 @@ impl Default for ConsumerOptions {
     }
 }
 
+impl ConsumerOptions {
+    /// What a connection is told when it begins.
+    pub(super) fn connection(&self) -> (&str, &str, &str, Duration, u8) {
+        (&self.node, &self.topic, &self.channel, self.msg_timeout, self.sample_rate)
+    }
+}
+
 fn delay(text: &str) -> Option<Option<Duration>> {
     if text == "default" { Some(None) } else { time(text).map(Some) }
 }

@@ -199,6 +199,36 @@ fn a_half_open_connection_keeps_its_messages_until_their_time_is_up() {
 }
 
 #[test]
+fn a_consumer_that_hears_nothing_gives_up_and_comes_again() {
+    let mut simulation = Simulation::new(&"node n1\nconsumer a topic=t channel=c".parse().unwrap());
+    simulation.run_until(Instant::from_millis(1_000), u64::MAX);
+    let state = |simulation: &mut Simulation| simulation.view(ViewLimits::default()).wires[0].state;
+    assert_eq!(state(&mut simulation), "connected");
+    simulation.apply(action("mute a n1")).unwrap();
+    simulation.run_until(Instant::from_millis(70_000), u64::MAX);
+    assert_eq!(state(&mut simulation), "muted");
+    simulation.apply(action("heal a n1")).unwrap();
+    simulation.run_until(Instant::from_millis(73_000), u64::MAX);
+    assert_eq!(state(&mut simulation), "connected");
+    let view = simulation.view(ViewLimits::default());
+    assert_eq!(view.consumers[0].ready, 1);
+}
+
+#[test]
+fn options_of_a_connection_take_a_new_one() {
+    let mut simulation = run("until 1s\nnode n1\nproducer p topic=t\nconsumer a topic=t channel=c\n");
+    simulation.apply(action("set a channel=d msg-timeout=3s")).unwrap();
+    simulation.run_until(Instant::from_millis(1_500), u64::MAX);
+    simulation.apply(action("publish p")).unwrap();
+    simulation.run_until(Instant::from_millis(2_000), u64::MAX);
+    let view = simulation.view(ViewLimits::default());
+    assert_eq!(view.consumers[0].finished, 1);
+    assert_eq!(view.nodes[0].topics[0].channels[1].finished, 1);
+    assert!(simulation.apply(action("set a channel=$")).is_err());
+    assert!(simulation.apply(action("set b handler=1s")).is_err());
+}
+
+#[test]
 fn a_partition_is_a_delay() {
     let mut simulation = Simulation::new(&"node n1\nproducer p topic=t".parse().unwrap());
     simulation.run_until(Instant::from_millis(100), u64::MAX);

@@ -191,6 +191,10 @@ impl World {
                     self.wires[wire as usize].dial();
                     self.say_to_node(wire, Parcel::Open);
                 }
+                Doing::Reset => {
+                    self.wires[wire as usize].client_end = ClientEnd::Closed;
+                    self.say_to_node(wire, Parcel::Reset);
+                }
                 Doing::Send(mut bytes) => {
                     while let Some((_, Doing::Send(more))) =
                         doings.next_if(|(next, doing)| *next == wire && matches!(doing, Doing::Send(_)))
