@@ -365,36 +365,41 @@ impl World {
     }
 
     fn change_node(&mut self, name: &str, change: NodeChange) -> Result<(), ActionError> {
-        for index in self.nodes_named(name)? {
-            self.change_one_node(index, change)?;
+        let mut nodes = self.nodes_named(name)?;
+        nodes.retain(|&node| {
+            let life = self.nodes[node as usize].life;
+            match change {
+                NodeChange::Kill => life != Life::Down,
+                NodeChange::Stop => matches!(life, Life::Starting | Life::Up),
+                NodeChange::Start => life == Life::Down,
+                NodeChange::FillDisk | NodeChange::FreeDisk => true,
+            }
+        });
+        match (nodes.is_empty(), change) {
+            (true, NodeChange::Start) => return fail(format!("{name} runs already")),
+            (true, _) => return fail(format!("{name} does not run")),
+            (false, _) => {}
         }
-        Ok(())
+        nodes.into_iter().try_for_each(|node| self.change_one_node(node, change))
     }
 
+    /// It was seen to that this can be done.
     fn change_one_node(&mut self, index: u32, change: NodeChange) -> Result<(), ActionError> {
         let now = clock(self.now);
         let name = self.nodes[index as usize].name.clone();
         match change {
             NodeChange::Kill => {
                 self.keep_counts(index);
-                let killed = self.nodes[index as usize].kill().map_err(|error| ActionError(error.to_string()))?;
-                if !killed {
-                    return fail(format!("{name} is down"));
-                }
+                self.nodes[index as usize].kill().map_err(|error| ActionError(error.to_string()))?;
                 self.mark(MarkKind::Kill, &name, String::new(), 1);
                 self.break_node_ends(index);
                 self.observe(|| Observation::NodeKilled { node: index });
             }
             NodeChange::Stop => {
                 self.keep_counts(index);
-                if !self.nodes[index as usize].stop(now) {
-                    return fail(format!("{name} does not run"));
-                }
+                self.nodes[index as usize].stop(now);
                 self.observe(|| Observation::NodeStopping { node: index });
                 self.settle_node(index);
-            }
-            NodeChange::Start if self.nodes[index as usize].life != Life::Down => {
-                return fail(format!("{name} runs already"));
             }
             NodeChange::Start => self.start_node(index),
             NodeChange::FillDisk | NodeChange::FreeDisk => {

@@ -91,25 +91,23 @@ impl Node {
         Some(remembered)
     }
 
-    /// Begins to stop; `false` if it does not run.
-    pub(super) fn stop(&mut self, now: Now) -> bool {
+    /// Begins to stop.
+    pub(super) fn stop(&mut self, now: Now) {
         self.put_metadata(now);
-        let Some(broker) = self.broker.as_mut().filter(|_| self.life != Life::Stopping) else { return false };
-        broker.handle_exit(now);
-        self.life = Life::Stopping;
-        true
+        if let Some(broker) = &mut self.broker {
+            broker.handle_exit(now);
+            self.life = Life::Stopping;
+        }
     }
 
-    /// Ends the process on the spot; `false` if there is none.
-    pub(super) fn kill(&mut self) -> Result<bool, StorageError> {
-        if self.broker.take().is_none() {
-            return Ok(false);
-        }
+    /// Ends the process on the spot.
+    pub(super) fn kill(&mut self) -> Result<(), StorageError> {
+        self.broker = None;
         self.life = Life::Down;
         self.broker_armed = None;
         self.disk_armed = None;
         self.conns.clear();
-        self.disk.crash(self.options.store()).map(|()| true)
+        self.disk.crash(self.options.store())
     }
 
     /// Sees whether a process that starts or stops is there; what changed, if anything did.

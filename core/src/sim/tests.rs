@@ -228,6 +228,92 @@ fn options_of_a_connection_take_a_new_one() {
     assert!(simulation.apply(action("set b handler=1s")).is_err());
 }
 
+/// Something that may be done to the world of [`CROWD`], sensible or not.
+fn anything(rng: &mut crate::rng::Rng) -> String {
+    const CLIENTS: [&str; 5] = ["p", "q", "a", "b", "c"];
+    const NODES: [&str; 3] = ["n1", "n2", "*"];
+    const PLACES: [&str; 4] = ["t", "t x", "t y", "u e#ephemeral"];
+    const WHOLE: [&str; 10] = [
+        "topic n1 w",
+        "channel * t z",
+        "network latency=3ms jitter=9ms",
+        "publish q count=30 defer=300ms",
+        "set a max-in-flight=7 handler=30ms fail=20",
+        "set b timeout=30 touch=100ms",
+        "set c max-in-flight=0",
+        "disk n1 errors=30 latency=7ms",
+        "disk n1 errors=0 latency=0",
+        "partition a p",
+    ];
+    let mut one_of = |words: &[&'static str]| words[rng.below(words.len() as u64) as usize];
+    let verb = one_of(&[
+        "publish",
+        "stall",
+        "resume",
+        "crash",
+        "connect",
+        "cut",
+        "mute",
+        "heal",
+        "kill",
+        "stop",
+        "start",
+        "start",
+        "fill-disk",
+        "free-disk",
+        "empty",
+        "delete",
+        "pause",
+        "unpause",
+        "",
+        "",
+        "",
+    ]);
+    match verb {
+        "" => one_of(&WHOLE).to_owned(),
+        "publish" | "stall" | "resume" | "crash" | "connect" => format!("{verb} {}", one_of(&CLIENTS)),
+        "cut" | "mute" | "heal" => format!("{verb} {} {}", one_of(&CLIENTS), one_of(&NODES)),
+        "empty" | "delete" | "pause" | "unpause" => format!("{verb} {} {}", one_of(&NODES), one_of(&PLACES)),
+        _ => format!("{verb} {}", one_of(&NODES)),
+    }
+}
+
+const CROWD: &str =
+    "node n1 mem-queue-size=5 publish-ack=synced disk-latency=3ms msg-timeout=1s max-bytes-per-file=2K sync-every=10
+node n2 mem-queue-size=3 msg-timeout=2s max-rdy-count=50
+producer p topic=t rate=300/s batch=3
+producer q topic=u rate=50/s ack=pipeline defer=20ms
+consumer a topic=t channel=x max-in-flight=20 handler=5ms jitter=20ms fail=5 requeue-delay=200ms
+consumer b topic=t channel=y max-in-flight=3 handler=10ms timeout=5 sample-rate=50
+consumer c topic=u channel=e#ephemeral max-in-flight=10
+";
+
+#[test]
+fn whatever_is_done_a_run_goes_on_and_can_be_repeated() {
+    for seed in 0..12 {
+        let mut rng = crate::rng::Rng::new(seed);
+        let mut simulation = Simulation::new(&format!("seed {seed}\n{CROWD}").parse().unwrap());
+        for _ in 0..60 {
+            // What cannot be done is refused and changes nothing.
+            _ = simulation.apply(action(&anything(&mut rng)));
+            let pause = std::time::Duration::from_millis(rng.below(400));
+            simulation.run_until(simulation.now() + pause, u64::MAX);
+        }
+        let again = Simulation::from_link(&simulation.link()).unwrap();
+        assert_eq!((again.steps(), again.trace_hash()), (simulation.steps(), simulation.trace_hash()), "seed {seed}");
+        simulation.apply(action("heal *")).unwrap();
+        for last in ["start n1", "start n2", "free-disk *", "disk n1 errors=0", "stall p", "stall q"] {
+            _ = simulation.apply(action(last));
+        }
+        simulation.run_until(simulation.now() + std::time::Duration::from_secs(200), u64::MAX);
+        let view = simulation.view(ViewLimits::default());
+        for node in &view.nodes {
+            assert_ne!(node.state, "starting", "seed {seed}");
+            assert_ne!(node.state, "stopping", "seed {seed}");
+        }
+    }
+}
+
 #[test]
 fn a_partition_is_a_delay() {
     let mut simulation = Simulation::new(&"node n1\nproducer p topic=t".parse().unwrap());
