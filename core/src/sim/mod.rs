@@ -33,6 +33,8 @@ mod history;
 mod inspect;
 mod link;
 mod lives;
+mod metrics;
+mod motions;
 mod network;
 mod node;
 mod observe;

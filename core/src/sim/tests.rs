@@ -128,6 +128,24 @@ fn how_closely_it_is_watched_changes_nothing() {
 }
 
 #[test]
+fn expectations_are_about_something() {
+    let mut simulation = run("until 1s\nnode n1\nproducer p topic=t\nat 100ms publish p count=2\n");
+    for good in
+        ["n1/t depth == 2", "*/t published >= 2", "p acked == 2", "p failed < 1", "n1/t depth != 3", "p waiting <= 0"]
+    {
+        simulation.apply(action(&format!("expect {good}"))).unwrap();
+        assert_eq!(simulation.violation(), None, "{good}");
+    }
+    for bad in
+        ["n2/t depth == 0", "n1/u depth == 0", "n1/t/c depth == 0", "n1/t colour == 1", "q acked == 1", "p colour > 1"]
+    {
+        assert!(simulation.apply(action(&format!("expect {bad}"))).is_err(), "{bad}");
+    }
+    simulation.apply(action("expect p acked > 2")).unwrap();
+    assert_eq!(simulation.violation().unwrap().text, "expect p acked > 2: it is 2");
+}
+
+#[test]
 fn a_message_has_a_life_story() {
     let simulation = run("until 10s
 network jitter=0

@@ -9,16 +9,13 @@ use crate::time::Instant;
 use crate::topic::{ChannelStats, Place, TopicStats};
 
 use super::client::{Client, Program};
-use super::decode::{Item, describe, items, number_of};
-use super::network::{ClientEnd, Parcel, TO_NODE, Wire};
+use super::decode::{describe, items, number_of};
+use super::network::{ClientEnd, TO_NODE, Wire};
 use super::node::{Life, clock};
 use super::places::Counters;
-use super::script::ActionError;
 use super::values::Options;
 use super::world::World;
 
-/// Most rows of [`Simulation::dots`](super::Simulation::dots).
-const DOTS_MAX: usize = 20_000;
 /// Bytes of a frame that are shown as hex.
 const HEX_BYTES: usize = 48;
 
@@ -311,7 +308,7 @@ impl World {
     }
 
     /// With the counts of the life under way, unless they are kept already.
-    fn counters(&self, node: u32, past: Counters, stats: &ChannelStats) -> Counters {
+    pub(super) fn counters(&self, node: u32, past: Counters, stats: &ChannelStats) -> Counters {
         if self.nodes[node as usize].life == Life::Stopping { past } else { past.plus(stats) }
     }
 
@@ -353,169 +350,6 @@ impl World {
             frames,
         }
     }
-
-    /// What a metric of something is now.
-    pub(super) fn measure(&self, subject: &str, metric: &str) -> Result<u64, ActionError> {
-        if let Some((node, place)) = subject.split_once('/') {
-            return self.measure_place(node, place, metric);
-        }
-        let client = &self.clients[self.client(subject)? as usize];
-        Ok(match metric {
-            "published" => client.counts.published,
-            "acked" => client.counts.acked,
-            "failed" => client.counts.failed,
-            "received" => client.counts.received,
-            "finished" => client.counts.finished,
-            "requeued" => client.counts.requeued,
-            "in-flight" | "waiting" => client.pending(),
-            "ready" => client.ready(),
-            "backoff" => u64::from(client.backoff().0),
-            _ => {
-                return Err(ActionError(format!(
-                    "a client has no {metric:?}; it has published, acked, failed, received, finished, requeued, in-flight, waiting, ready and backoff"
-                )));
-            }
-        })
-    }
-
-    fn measure_place(&self, node: &str, place: &str, metric: &str) -> Result<u64, ActionError> {
-        const METRICS: [&str; 10] = [
-            "depth",
-            "backend-depth",
-            "in-flight",
-            "deferred",
-            "published",
-            "delivered",
-            "finished",
-            "requeued",
-            "timed-out",
-            "dropped",
-        ];
-        if metric != "duplicates" && !METRICS.contains(&metric) {
-            return Err(ActionError(format!("there is no {metric:?}; there are {}, duplicates", METRICS.join(", "))));
-        }
-        if node != "*" {
-            self.node(node)?;
-        }
-        let (topic, channel) = place.split_once('/').map_or((place, None), |(topic, channel)| (topic, Some(channel)));
-        let mut sum = 0;
-        for (index, state) in self.nodes.iter().enumerate().filter(|(_, state)| node == "*" || state.name == node) {
-            for known in self.places.iter().filter(|known| known.node == index as u32) {
-                if known.topic.as_str() != topic || known.channel.as_ref().map(|name| name.as_str()) != channel {
-                    continue;
-                }
-                let stats = state.broker.iter().flat_map(|broker| broker.topic(&known.topic));
-                let stats = stats.map(|state| state.stats(clock(self.now), known.channel.as_ref(), false)).next();
-                sum += match (&known.channel, &stats) {
-                    (None, Some(stats)) => measure_topic(stats, metric),
-                    (None, None) => 0,
-                    (Some(_), _) => {
-                        let channel = stats.as_ref().and_then(|stats| stats.channels.first());
-                        let counters = channel.map(|stats| self.counters(index as u32, known.past, stats));
-                        measure_channel(counters.unwrap_or(known.past), channel, known.duplicates, metric)
-                    }
-                };
-            }
-        }
-        Ok(sum)
-    }
-
-    /// What is under way on the wires, as rows of [`Simulation::motions`](super::Simulation::motions).
-    pub(super) fn motions(&self, out: &mut Vec<f64>) {
-        for (index, wire) in self.wires.iter().enumerate() {
-            for (direction, lane) in wire.lanes.iter().enumerate() {
-                let to_node = direction == TO_NODE;
-                for chunk in lane.iter().filter(|chunk| chunk.epoch == wire.epoch) {
-                    let Parcel::Bytes(bytes) = &chunk.parcel else { continue };
-                    let state = if wire.parted { 1.0 } else { 0.0 };
-                    for (kind, count, first) in kinds(bytes, to_node) {
-                        let direction = if to_node { 0.0 } else { 1.0 };
-                        let (sent, arrives) = (millis(chunk.sent), millis(chunk.arrives));
-                        out.extend([index as f64, direction, kind, count, sent, arrives, first, state]);
-                    }
-                }
-            }
-        }
-    }
-
-    /// The messages in memory, as rows of [`Simulation::dots`](super::Simulation::dots).
-    pub(super) fn dots(&self, out: &mut Vec<f64>) {
-        let mut left = DOTS_MAX;
-        for (index, place) in self.places.iter().enumerate() {
-            let broker = self.nodes[place.node as usize].broker.as_ref();
-            let Some(topic) = broker.and_then(|broker| broker.topic(&place.topic)) else { continue };
-            topic.peek(place.channel.as_ref(), left, |peeked| {
-                if left == 0 {
-                    return;
-                }
-                left -= 1;
-                let message = &peeked.message;
-                let (state, conn, at) = match peeked.place {
-                    Place::Queued if message.attempts > 0 => (3.0, None, 0.0),
-                    Place::Queued => (0.0, None, 0.0),
-                    Place::InFlight { conn, deadline } => (1.0, Some(conn), millis(deadline)),
-                    Place::Deferred { due } => (2.0, None, millis(due)),
-                };
-                let wire = conn.and_then(|conn| self.nodes[place.node as usize].conns.get(&conn));
-                let consumer = wire.map_or(-1.0, |&wire| f64::from(self.wires[wire as usize].client));
-                let number = number_of(message.body).unwrap_or(0) as f64;
-                out.extend([index as f64, number, state, consumer, f64::from(message.attempts), at]);
-            });
-        }
-    }
-}
-
-fn measure_topic(stats: &TopicStats, metric: &str) -> u64 {
-    match metric {
-        "depth" => stats.depth,
-        "backend-depth" => stats.backend_depth,
-        "published" => stats.message_count,
-        "dropped" => stats.dropped_count,
-        _ => 0,
-    }
-}
-
-fn measure_channel(counters: Counters, stats: Option<&ChannelStats>, duplicates: u64, metric: &str) -> u64 {
-    match metric {
-        "depth" => stats.map_or(0, |stats| stats.depth),
-        "backend-depth" => stats.map_or(0, |stats| stats.backend_depth),
-        "in-flight" => stats.map_or(0, |stats| stats.in_flight_count),
-        "deferred" => stats.map_or(0, |stats| stats.deferred_count),
-        "published" => counters.messages,
-        "delivered" => counters.delivered,
-        "finished" => counters.finished,
-        "requeued" => counters.requeued,
-        "timed-out" => counters.timed_out,
-        "dropped" => counters.dropped,
-        _ => duplicates,
-    }
-}
-
-/// What is in a chunk: kinds in order, how many of each, the number of the first message or -1.
-fn kinds(bytes: &[u8], to_node: bool) -> Vec<(f64, f64, f64)> {
-    let mut found: Vec<(f64, f64, f64)> = Vec::new();
-    for item in items(bytes, to_node) {
-        let number = |body: &[u8]| number_of(body).map_or(-1.0, |number| number as f64);
-        let (kind, count, first) = match item {
-            Item::Publish { .. } => {
-                let mut bodies = item.bodies();
-                let first = bodies.next().map_or(-1.0, number);
-                (0.0, 1.0 + bodies.count() as f64, first)
-            }
-            Item::Message { body, .. } => (1.0, 1.0, number(body)),
-            Item::Finish { .. } => (2.0, 1.0, -1.0),
-            Item::Requeue { .. } => (3.0, 1.0, -1.0),
-            Item::Touch { .. } => (4.0, 1.0, -1.0),
-            Item::Ready { .. } => (5.0, 1.0, -1.0),
-            Item::Ok | Item::Response(_) => (6.0, 1.0, -1.0),
-            _ => (7.0, 1.0, -1.0),
-        };
-        match found.last_mut() {
-            Some((last, many, _)) if *last == kind => *many += count,
-            _ => found.push((kind, count, first)),
-        }
-    }
-    found
 }
 
 fn hex(bytes: &[u8]) -> String {
