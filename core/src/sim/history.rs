@@ -74,11 +74,11 @@ impl History {
         self.marks.drain(..excess);
     }
 
-    /// Forgets what came after `step`.
-    pub(super) fn rewind(&mut self, step: u64) {
+    /// Forgets what came after `step`, when there were `messages`.
+    pub(super) fn rewind(&mut self, step: u64, messages: u64) {
         let kept = self.marks.partition_point(|mark| mark.step <= step);
         self.marks.truncate(kept);
-        self.lives.rewind(step);
+        self.lives.rewind(step, messages);
     }
 
     /// Marks of later steps than `step`.

@@ -127,10 +127,16 @@ impl Inspector {
         seen.observations.push(observation);
     }
 
-    /// The number of a message that was delivered here.
+    /// The number of a message that is, or was lately, out with this connection.
+    pub(super) fn find(&self, id: MessageId) -> Option<u64> {
+        let mut all = self.delivered.iter().chain(self.answered.iter().rev());
+        all.find(|(known, _)| *known == id).map(|&(_, number)| number)
+    }
+
+    /// The same, and if that `ends` it, it is answered now.
     fn number(&mut self, id: MessageId, ends: bool) -> Option<u64> {
         let Some(index) = self.delivered.iter().position(|&(delivered, _)| delivered == id) else {
-            return self.answered.iter().rev().find(|(answered, _)| *answered == id).map(|&(_, number)| number);
+            return self.find(id);
         };
         let found = self.delivered[index];
         if ends {

@@ -60,14 +60,14 @@ use link::{Edit, Link, Position};
 use world::World;
 
 pub use history::{Mark, MarkKind};
-pub use lives::{LifeKind, LifeStep};
+pub use lives::LifeKind;
 pub use observe::{Checks, Facts, NodeFacts, Observation, Observer, PlaceCounts};
 pub use saboteur::Saboteur;
 pub use scenario::{SCENARIOS, Scenario, scenario};
 pub use script::{Action, ActionError, Script};
 pub use view::{
-    BackoffView, ChannelView, ConsumerView, DeadlineView, DiskView, FrameView, NodeView, ProducerView, TopicView, View,
-    ViewLimits, WireView,
+    BackoffView, ChannelView, ConsumerView, DeadlineView, DiskView, FrameView, LifeStepView, MessageLife, NodeView,
+    ProducerView, TopicView, View, ViewLimits, WireView,
 };
 pub use world::Violation;
 
@@ -160,7 +160,8 @@ impl Simulation {
     /// The run so far, to be read by [`from_link`](Self::from_link).
     pub fn link(&self) -> String {
         let at = Some(Position { step: self.steps(), at: self.now() });
-        let edits = self.edits[..self.applied].to_vec();
+        // Also those ahead, after a seek back: they are done again when it goes on.
+        let edits = self.edits.clone();
         Link { script: self.script.clone(), edits, at, hash: Some(self.trace_hash()) }.put()
     }
 
@@ -223,11 +224,11 @@ impl Simulation {
         let Self { world, history, .. } = self;
         if !world.observations.is_empty() || world.observer.is_some() {
             world.consult_observer();
-            let client_of = |conn| world.client_of(conn);
             for seen in &world.observations {
-                history.lives.observe(world.steps, world.now, seen, &client_of);
+                history.lives.observe(world.steps, world.now, seen, &*world);
             }
             world.observations.clear();
+            world.births.drain(..).for_each(|birth| history.lives.on_birth(birth));
         }
         history.add(&mut world.marks);
     }
@@ -284,7 +285,7 @@ impl Simulation {
         let count = self.snapshots.partition_point(before).max(1);
         if let Some((world, applied)) = self.snapshots.get(count - 1) {
             (self.world, self.applied) = (world.clone(), *applied);
-            self.history.rewind(self.world.steps);
+            self.history.rewind(self.world.steps, self.world.next_number);
         }
     }
 
@@ -330,16 +331,17 @@ impl Simulation {
     }
 
     /// Messages in the memory of nodes, at most 20,000, appended as rows of six: index of the topic or channel, message
-    /// number, state (0 queued, 1 in flight, 2 deferred, 3 queued again), index of the consumer or -1, attempts, due time
+    /// number, state (0 queued, 1 in flight, 2 deferred, 3 queued again after REQ, 4 after its time was up), index of the consumer or -1, attempts, due time
     /// or deadline in milliseconds.
     pub fn dots(&self, out: &mut Vec<f64>) {
-        self.world.dots(out);
+        let lives = &self.history.lives;
+        self.world.dots(|number, place| lives.has_timed_out(number, place), out);
     }
 
-    /// The life of a message so far: what the first two million steps of all lives back know of it. Empty with
-    /// [light checks](Checks::Light).
-    pub fn message(&self, number: u64) -> Vec<LifeStep> {
-        self.history.lives.of(number)
+    /// The life of a message so far, as far as the last million steps of all lives tell; `None` if there is no such
+    /// message, or with [light checks](Checks::Light).
+    pub fn message(&self, number: u64) -> Option<MessageLife> {
+        self.world.view_life(number, &self.history.lives)
     }
 
     /// The world, to be asked for names and counts.

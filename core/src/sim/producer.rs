@@ -18,7 +18,7 @@ pub(super) struct Batch {
     pub(super) count: u32,
     size: u32,
     pub(super) defer: Duration,
-    text: String,
+    pub(super) text: String,
 }
 
 /// See the [module](self).

@@ -29,6 +29,7 @@ pub const SCENARIOS: &[Scenario] = scenarios! {
     "broker-crash"
     "ephemeral"
     "poison-message"
+    "benchmark"
 };
 
 impl Scenario {

@@ -18,6 +18,7 @@ use std::time::Duration;
 use crate::name::{ChannelName, TopicName};
 use crate::time::Instant;
 
+use super::observe::Checks;
 use super::options::{ConsumerOptions, DiskOptions, NetworkOptions, NodeOptions, ProducerOptions, PublishOptions};
 use super::values::{Options, time};
 
@@ -35,6 +36,8 @@ pub struct Script {
     pub title: String,
     /// Where the guided part ends.
     pub until: Option<Instant>,
+    /// How closely it is watched, unless somebody says otherwise.
+    pub checks: Checks,
     pub(super) entries: Vec<(Instant, Action)>,
     /// As it was written.
     text: String,
@@ -80,6 +83,13 @@ impl Script {
                 self.seed = rest.parse().map_err(|_| ActionError(format!("{rest:?} is not a seed: 0 to 2^64-1")))?
             }
             "title" => self.title = rest.to_owned(),
+            "checks" => {
+                self.checks = match rest {
+                    "full" => Checks::Full,
+                    "light" => Checks::Light,
+                    _ => return Err(ActionError(format!("{rest:?} is not a level of checks: full or light"))),
+                }
+            }
             "until" => self.until = Some(Instant::ZERO + read_time(rest)?),
             "at" => {
                 let (at, action) = rest.split_once(' ').unwrap_or((rest, ""));

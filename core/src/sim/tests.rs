@@ -152,17 +152,21 @@ network jitter=0
 node n1
 producer p topic=t
 consumer a topic=t channel=c msg-timeout=1s handler=1500ms
-at 100ms publish p
+at 100ms publish p body=hello
 ");
-    let kinds: Vec<LifeKind> = simulation.message(0).iter().map(|step| step.kind).collect();
-    use LifeKind::{Acked, Delivered, Finished, Published, Received, Refused, Sent, TimedOut};
-    let begins = [Sent, Published, Delivered, Received, Acked, TimedOut, Delivered, Received];
-    assert_eq!(kinds[..8], begins);
-    assert_eq!(kinds[8..], [Finished, Finished, Refused], "the first answer, too late, counts for the second delivery");
-    let delivered = simulation.message(0)[2];
-    assert_eq!((delivered.client, delivered.attempts), (Some(1), 1));
-    let (_, topic, channel) = simulation.facts().place(delivered.place.unwrap()).unwrap();
-    assert_eq!((topic.as_str(), channel.unwrap().as_str()), ("t", "c"));
+    let life = simulation.message(0).unwrap();
+    let kinds: Vec<LifeKind> = life.events.iter().map(|step| step.what).collect();
+    use LifeKind::{Acked, Delivered, Finished, Published, Put, Received, Refused, Sent, TimedOut};
+    let begins = [Sent, Published, Put, Delivered, Received, Acked, TimedOut, Delivered, Received];
+    assert_eq!(kinds[..9], begins);
+    assert_eq!(kinds[9..], [Finished, Finished, Refused], "the first answer, too late, counts for the second delivery");
+    let delivered = &life.events[3];
+    assert_eq!(
+        (delivered.who.as_deref(), delivered.channel.as_deref(), delivered.attempt),
+        (Some("a"), Some("c"), Some(1))
+    );
+    assert_eq!((life.body.as_str(), life.bytes, life.topic.as_str(), life.id.len()), ("hello", 32, "t", 16));
+    assert!(simulation.message(1).is_none());
 }
 
 /// Swallows every FIN.

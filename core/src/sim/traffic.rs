@@ -6,6 +6,7 @@ use crate::protocol::ConnId;
 
 use super::client::{Client, Doing, Outbox, Program};
 use super::inspect::{Inspector, Seen};
+use super::lives::Birth;
 use super::network::{ClientEnd, NodeEnd, Parcel, TO_CLIENT, TO_NODE};
 use super::node::{Life, clock};
 use super::observe::{Checks, Observation};
@@ -224,6 +225,10 @@ impl World {
             self.next_number += u64::from(batch.count);
             let mut bytes = Vec::new();
             super::publish::put(&mut bytes, &options.topic, first, &batch);
+            if self.checks == Checks::Full {
+                let (topic, size, text) = (options.topic.clone(), batch.body_len() as u32, batch.text.clone());
+                self.births.push(Birth { first, count: batch.count, bytes: size, topic, text });
+            }
             let client = &mut self.clients[index as usize];
             if batch.defer.is_zero() || batch.count == 1 {
                 client.on_published(wire, first, batch.count, out);

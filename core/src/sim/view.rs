@@ -10,10 +10,11 @@ use crate::topic::{ChannelStats, Place, TopicStats};
 
 use super::client::{Client, Program};
 use super::decode::{describe, items, number_of};
+use super::lives::{LifeKind, LifeStep, Lives};
 use super::network::{ClientEnd, TO_NODE, Wire};
 use super::node::{Life, clock};
 use super::places::Counters;
-use super::values::Options;
+use super::values::{Options, show_time};
 use super::world::World;
 
 /// Bytes of a frame that are shown as hex.
@@ -181,6 +182,39 @@ pub struct FrameView {
     pub hex: String,
 }
 
+/// The life of a message.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[allow(missing_docs)]
+pub struct MessageLife {
+    pub number: u64,
+    /// 16 hex digits; empty until it was delivered.
+    pub id: String,
+    pub topic: String,
+    pub bytes: u32,
+    /// The text it was published with.
+    pub body: String,
+    /// Milliseconds.
+    pub published_at: Option<f64>,
+    pub events: Vec<LifeStepView>,
+}
+
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[allow(missing_docs)]
+pub struct LifeStepView {
+    /// Milliseconds.
+    pub at: f64,
+    pub step: u64,
+    pub what: LifeKind,
+    pub node: Option<String>,
+    pub channel: Option<String>,
+    /// A client.
+    pub who: Option<String>,
+    pub attempt: Option<u16>,
+    pub text: Option<String>,
+}
+
 /// How much of it to look at.
 #[derive(Clone, Copy, Debug)]
 pub struct ViewLimits {
@@ -310,6 +344,36 @@ impl World {
     /// With the counts of the life under way, unless they are kept already.
     pub(super) fn counters(&self, node: u32, past: Counters, stats: &ChannelStats) -> Counters {
         if self.nodes[node as usize].life == Life::Stopping { past } else { past.plus(stats) }
+    }
+
+    pub(super) fn view_life(&self, number: u64, lives: &Lives) -> Option<MessageLife> {
+        let birth = lives.birth(number)?;
+        let steps = lives.of(number);
+        let published = steps.iter().find(|step| step.kind == LifeKind::Published);
+        Some(MessageLife {
+            number,
+            id: lives.id(number).map_or(String::new(), |id| id.to_string()),
+            topic: birth.topic.clone(),
+            bytes: birth.bytes,
+            body: birth.text.clone(),
+            published_at: published.map(|step| millis(step.at)),
+            events: steps.iter().map(|step| self.view_life_step(step)).collect(),
+        })
+    }
+
+    fn view_life_step(&self, step: &LifeStep) -> LifeStepView {
+        let place = step.place.and_then(|place| self.places.get(place));
+        let client = step.client.and_then(|client| self.clients.get(client as usize));
+        LifeStepView {
+            at: millis(step.at),
+            step: step.step,
+            what: step.kind,
+            node: place.map(|place| self.nodes[place.node as usize].name.clone()),
+            channel: place.and_then(|place| place.channel.as_ref()).map(|channel| channel.to_string()),
+            who: client.map(|client| client.name.clone()),
+            attempt: (step.attempts > 0).then_some(step.attempts),
+            text: (!step.delay.is_zero()).then(|| format!("for {}", show_time(step.delay))),
+        }
     }
 
     fn view_wire(&self, index: u32, wire: &Wire, limits: ViewLimits) -> WireView {

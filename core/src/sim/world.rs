@@ -11,13 +11,14 @@ use crate::name::TopicName;
 use crate::protocol::ConnId;
 use crate::rng::Rng;
 use crate::time::Instant;
-use crate::topic::{Event, Moved};
+use crate::topic::{Event, Moved, Topic};
 
 use super::client::{Client, Report};
 use super::decode::number_of;
 use super::events::{Events, Happening};
 use super::hash::TraceHash;
 use super::history::{Mark, MarkKind};
+use super::lives::{Birth, Names};
 use super::network::{Network, Wire};
 use super::node::{Life, Node, clock};
 use super::observe::{Checks, Facts, Observation, Observer};
@@ -71,6 +72,8 @@ pub(super) struct World {
     pub(super) checks: Checks,
     /// Of the step under way, if there are full checks.
     pub(super) observations: Vec<Observation>,
+    /// What producers sent in it, if there are.
+    pub(super) births: Vec<Birth>,
     pub(super) observer: Option<Box<dyn Observer>>,
     pub(super) saboteur: Option<Box<dyn Saboteur>>,
     /// By connection: the client.
@@ -101,8 +104,9 @@ impl World {
             caption: None,
             violation: None,
             marks: Vec::new(),
-            checks: Checks::Full,
+            checks: script.checks,
             observations: Vec::new(),
+            births: Vec::new(),
             observer: None,
             saboteur: None,
             conn_clients: Vec::new(),
@@ -234,11 +238,6 @@ impl World {
         if self.checks == Checks::Full {
             self.observations.push(seen());
         }
-    }
-
-    /// Who is, or was, at the other end of a connection.
-    pub(super) fn client_of(&self, conn: ConnId) -> Option<u32> {
-        self.conn_clients.get(usize::try_from(conn.0).ok()?.checked_sub(1)?).copied()
     }
 
     pub(super) fn on_report(&mut self, client: u32, report: Report) {
@@ -406,6 +405,20 @@ impl World {
     pub(super) fn violate(&mut self, text: String) {
         self.mark(MarkKind::Violation, "", text.clone(), 1);
         self.violation.get_or_insert(Violation { step: self.steps, at: self.now, text });
+    }
+}
+
+impl Names for World {
+    /// Who is, or was, at the other end of a connection.
+    fn client_of(&self, conn: ConnId) -> Option<u32> {
+        self.conn_clients.get(usize::try_from(conn.0).ok()?.checked_sub(1)?).copied()
+    }
+
+    fn channels_of(&self, topic: u32) -> Vec<u32> {
+        let Some(place) = self.places.get(topic) else { return Vec::new() };
+        let broker = self.nodes[place.node as usize].broker.as_ref();
+        let channels = broker.and_then(|broker| broker.topic(&place.topic)).into_iter().flat_map(Topic::channels);
+        channels.filter_map(|(channel, _)| self.places.find(place.node, &place.topic, Some(channel))).collect()
     }
 }
 
