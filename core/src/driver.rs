@@ -45,6 +45,8 @@ pub trait Transport {
     fn close(&mut self, now: Now, conn: ConnId);
     /// When something more will come in, if that is known.
     fn poll_timeout(&self) -> Option<Instant>;
+    /// Is told what happens in the broker: [`Output::TopicCreated`], [`Output::TopicDeleted`] and [`Output::Event`]. Does nothing.
+    fn tell(&mut self, _now: Now, _output: Output) {}
 }
 
 /// What is left after a turn.
@@ -73,9 +75,11 @@ pub struct Driver<C, S, T> {
 }
 
 impl<C: Clock, S: Storage, T: Transport> Driver<C, S, T> {
-    /// Handles at most `budget` inputs and completions, and all timeouts that are due.
+    /// Handles at most `budget` inputs and completions, and all timeouts that are due; before that, carries out what came of
+    /// what was done to the broker directly.
     pub fn turn(&mut self, budget: u32) -> Turn {
         let now = self.clock.now();
+        self.carry_out(now);
         for _ in 0..budget {
             if let Some(done) = self.storage.poll_completion(now) {
                 self.broker.handle_completion(now, done);
@@ -103,7 +107,9 @@ impl<C: Clock, S: Storage, T: Transport> Driver<C, S, T> {
                 Output::Send { conn, bytes } => self.transport.send(now, conn, bytes),
                 Output::Close { conn } => self.transport.close(now, conn),
                 Output::Store(op) => self.storage.submit(now, op),
-                Output::TopicCreated(_) | Output::TopicDeleted(_) | Output::Event { .. } => {}
+                told @ (Output::TopicCreated(_) | Output::TopicDeleted(_) | Output::Event { .. }) => {
+                    self.transport.tell(now, told);
+                }
             }
         }
     }
