@@ -39,7 +39,7 @@ const UNFINISHED: [&str; 5] = [
     concat!("todo", "!"),
     concat!("unimplemented", "!"),
 ];
-const NOT_OURS: [&str; 5] = ["target", "node_modules", "corpus", "artifacts", "data"];
+const NOT_OURS: [&str; 8] = ["target", "node_modules", "corpus", "artifacts", "data", "pkg", "generated", "dist"];
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..").canonicalize().expect("the checkout is there")

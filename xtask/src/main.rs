@@ -3,6 +3,7 @@
 mod bench;
 mod setup;
 mod test;
+mod web;
 
 use clap::{Parser, Subcommand};
 
@@ -19,11 +20,17 @@ enum Task {
     Bench(bench::Args),
     /// Run all tests, with the set-up they need
     Test(test::Args),
+    /// Build the npm package, and the demo page on it
+    Web,
+    /// Serve the demo page on this machine
+    Demo(web::demo::Args),
 }
 
 fn main() -> anyhow::Result<()> {
     match Cli::parse().task {
         Task::Bench(args) => bench::run(args),
         Task::Test(args) => test::run(&args),
+        Task::Web => web::run_all(),
+        Task::Demo(args) => web::demo::run(&args),
     }
 }

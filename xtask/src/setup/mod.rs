@@ -118,6 +118,12 @@ pub(crate) fn node_modules(directory: &Path) -> Result<()> {
     Ok(())
 }
 
+/// Installs a packed package among the modules of `directory`, over the one that was there.
+pub(crate) fn node_package(directory: &Path, tarball: &Path) -> Result<()> {
+    let install = ["npm", "install", "--no-save", "--no-package-lock", "--no-audit", "--no-fund", "--prefer-offline"];
+    run(words(&install).arg(tarball).current_dir(directory))
+}
+
 /// The top of the checkout.
 pub(crate) fn root() -> &'static Path {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent();

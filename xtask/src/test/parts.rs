@@ -9,6 +9,7 @@ use super::Steps;
 use super::count::Runner;
 use crate::setup::wasm::Wasm;
 use crate::setup::{self, cargo, root, words};
+use crate::web;
 
 /// One part. Its function returns an error where it cannot go on; what fails on the way is in [`Steps`].
 pub(super) struct Part {
@@ -31,7 +32,8 @@ pub(super) const PARTS: &[Part] = &[
     Part { name: "go", about: "go-nsq against our nsqd", on_its_own: false, run: go },
     Part { name: "python", about: "pynsq against our nsqd", on_its_own: false, run: python },
     Part { name: "node", about: "nsqjs against our nsqd", on_its_own: false, run: node },
-    Part { name: "wasm", about: "the core's tests in wasm, the bindings on Node", on_its_own: false, run: wasm },
+    Part { name: "wasm", about: "the core's tests in wasm", on_its_own: false, run: wasm },
+    Part { name: "package", about: "the npm package, packed and installed", on_its_own: false, run: package },
 ];
 
 fn lint(steps: &mut Steps) -> Result<()> {
@@ -94,14 +96,15 @@ fn wasm(steps: &mut Steps) -> Result<()> {
     setup::NODE.ensure()?;
     let wasm = Wasm::ensure(&steps.target)?;
     steps.step(Runner::Cargo, wasm.cargo("test").args(["--package", "sansq-core", "--tests", "--no-fail-fast"]))?;
-    let directory = root().join("host-wasm");
-    let package = steps.target.join("test/sansq-wasm");
-    if steps.step(Runner::None, wasm.cargo("build").args(["--quiet", "--release", "--package", "sansq-wasm"]))?
-        && steps.step(Runner::None, &mut wasm.bindgen("sansq_wasm", &package))?
-    {
-        let mut tests = words(&["node", "--test", "--test-reporter=spec"]);
-        steps.step(Runner::Node, tests.current_dir(directory).env("SANSQ_WASM", package.join("sansq_wasm.js")))?;
-    }
+    Ok(())
+}
+
+fn package(steps: &mut Steps) -> Result<()> {
+    let directory = root().join("tests/package");
+    let tarball = web::package::build(&steps.target)?;
+    setup::node_modules(&directory)?;
+    setup::node_package(&directory, &tarball)?;
+    steps.step(Runner::Node, words(&["npm", "test", "--silent"]).current_dir(directory))?;
     Ok(())
 }
 

@@ -1,0 +1,5 @@
+// `sansq/node` by require().
+
+import './index-cjs.js'
+
+export * from './listen.js'

@@ -1,0 +1,93 @@
+//! The npm package: wasm by cargo and wasm-bindgen, JavaScript and types by tsc, once as ES modules and once for require(), around
+//! one copy of the wasm.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result, ensure};
+
+use crate::setup::wasm::Wasm;
+use crate::setup::{self, root, run, words};
+
+/// What wasm-bindgen calls what it makes.
+const LIBRARY: &str = "sansq_wasm";
+
+/// Builds `host-wasm/pkg` anew, and returns the tarball in it. `target` is the target directory of this run.
+pub(crate) fn build(target: &Path) -> Result<PathBuf> {
+    let sources = root().join("host-wasm/npm");
+    let wasm = Wasm::ensure(target)?;
+    setup::node_modules(&sources)?;
+    let bindings = sources.join("src/generated");
+    run(&mut wasm.build("sansq-wasm", &[]))?;
+    run(&mut wasm.bindgen(LIBRARY, &bindings))?;
+    let package = root().join("host-wasm/pkg");
+    if package.exists() {
+        fs::remove_dir_all(&package).with_context(|| format!("remove {}", package.display()))?;
+    }
+    compile(&sources)?;
+    assemble(&sources, &package)?;
+    pack(&package)
+}
+
+/// TypeScript to JavaScript and types, in `host-wasm/pkg/dist`.
+fn compile(sources: &Path) -> Result<()> {
+    let tsc = |arguments: &[&str]| {
+        let mut command = Command::new(sources.join("node_modules/.bin/tsc"));
+        command.args(arguments).current_dir(sources);
+        run(&mut command)
+    };
+    tsc(&["--project", "tsconfig.json"])?;
+    tsc(&["--project", "tsconfig.cjs.json"])?;
+    // The bindings come as an ES module.
+    let glue = format!("src/generated/{LIBRARY}.js");
+    let to_commonjs = ["--allowJs", "--target", "ES2022", "--module", "CommonJS", "--moduleResolution", "node10"];
+    tsc(&[&to_commonjs[..], &["--outDir", "../pkg/dist/cjs/generated", &glue]].concat())
+}
+
+/// What tsc does not make.
+fn assemble(sources: &Path, package: &Path) -> Result<()> {
+    for (from, to) in [
+        (sources.join("package.json"), "package.json"),
+        (sources.join("README.md"), "README.md"),
+        (root().join("LICENSE"), "LICENSE"),
+    ] {
+        copy(&from, &package.join(to))?;
+    }
+    fs::write(package.join("dist/cjs/package.json"), "{ \"type\": \"commonjs\" }\n")?;
+    for kind in ["esm", "cjs"] {
+        let types = format!("{LIBRARY}.d.ts");
+        copy(
+            &sources.join("src/generated").join(&types),
+            &package.join("dist").join(kind).join("generated").join(types),
+        )?;
+    }
+    place(&sources.join("src/generated"), package)
+}
+
+/// Puts the wasm and its ES module where the package has them.
+fn place(bindings: &Path, package: &Path) -> Result<()> {
+    copy(&bindings.join(format!("{LIBRARY}_bg.wasm")), &package.join("sansq.wasm"))?;
+    let glue = format!("{LIBRARY}.js");
+    copy(&bindings.join(&glue), &package.join("dist/esm/generated").join(glue))
+}
+
+fn copy(from: &Path, to: &Path) -> Result<()> {
+    let directory = to.parent().context("a file is in a directory")?;
+    fs::create_dir_all(directory)?;
+    fs::copy(from, to).with_context(|| format!("copy {} to {}", from.display(), to.display()))?;
+    Ok(())
+}
+
+/// Packs as for publishing.
+fn pack(package: &Path) -> Result<PathBuf> {
+    run(words(&["npm", "pack", "--silent"]).current_dir(package))?;
+    let tarballs: Vec<_> = fs::read_dir(package)?
+        .filter_map(|entry| Some(entry.ok()?.path()))
+        .filter(|path| path.extension().is_some_and(|extension| extension == "tgz"))
+        .collect();
+    ensure!(tarballs.len() == 1, "npm made {} tarballs", tarballs.len());
+    let tarball = package.join("sansq.tgz");
+    fs::rename(&tarballs[0], &tarball)?;
+    Ok(tarball)
+}
