@@ -1,7 +1,7 @@
 //! The simulator for JavaScript: numbers are floats, times milliseconds, structures JSON.
 
 use js_sys::Float64Array;
-use sansq_core::sim::{self, ActionError, Checks, LifeStep, Mark, SCENARIOS, Script, Target, ViewLimits};
+use sansq_core::sim::{self, ActionError, Checks, Mark, SCENARIOS, Script, Target, ViewLimits};
 use serde::Serialize;
 use wasm_bindgen::JsValue;
 use wasm_bindgen::prelude::wasm_bindgen;
@@ -20,11 +20,12 @@ pub struct Simulation {
 
 #[wasm_bindgen]
 impl Simulation {
-    /// The beginning of a run of a script, with this seed or its own. `light`: with no more checks than cost nothing.
+    /// The beginning of a run of a script, with this seed or its own. `light`: whether to check only what costs next to nothing;
+    /// or as the script has it.
     ///
     /// # Errors
     /// `E_ACTION`, with the line, for what cannot be read.
-    pub fn from_script(text: &str, seed: Option<u64>, light: bool) -> Result<Simulation, JsValue> {
+    pub fn from_script(text: &str, seed: Option<u64>, light: Option<bool>) -> Result<Simulation, JsValue> {
         let mut script: Script = text.parse().map_err(refuse)?;
         script.seed = seed.unwrap_or(script.seed);
         Ok(Self::begin(&script, light))
@@ -34,7 +35,7 @@ impl Simulation {
     ///
     /// # Errors
     /// `E_ACTION` if there is none of that name.
-    pub fn from_scenario(name: &str, seed: Option<u64>, light: bool) -> Result<Simulation, JsValue> {
+    pub fn from_scenario(name: &str, seed: Option<u64>, light: Option<bool>) -> Result<Simulation, JsValue> {
         Ok(Self::begin(&sim::scenario(name, seed).map_err(refuse)?, light))
     }
 
@@ -46,8 +47,8 @@ impl Simulation {
         Ok(Self { run: sim::Simulation::from_link(link).map_err(refuse)?, rows: Vec::new() })
     }
 
-    fn begin(script: &Script, light: bool) -> Self {
-        let checks = if light { Checks::Light } else { Checks::Full };
+    fn begin(script: &Script, light: Option<bool>) -> Self {
+        let checks = light.map_or(script.checks, |light| if light { Checks::Light } else { Checks::Full });
         Self { run: sim::Simulation::new(script).with_checks(checks), rows: Vec::new() }
     }
 
@@ -152,31 +153,14 @@ impl Simulation {
         count
     }
 
-    /// The life of a message so far, as a JSON list.
-    pub fn message(&self, number: f64) -> String {
-        let life = self.run.message(number as u64);
-        json(&life.iter().map(|step| self.life_step(step)).collect::<Vec<_>>())
+    /// The life of a message so far as JSON: [`sim::MessageLife`].
+    pub fn message(&self, number: f64) -> Option<String> {
+        self.run.message(number as u64).map(|life| json(&life))
     }
 
     /// What is worth a mark on a timeline, of steps later than `step`, as a JSON list.
     pub fn marks_since(&self, step: f64) -> String {
         json(&self.run.marks_since(step as u64).map(MarkJson::from).collect::<Vec<_>>())
-    }
-}
-
-impl Simulation {
-    fn life_step(&self, step: &LifeStep) -> LifeJson<'_> {
-        let facts = self.run.facts();
-        let place = step.place.and_then(|place| facts.place(place));
-        LifeJson {
-            step: step.step,
-            at: time::to_ms(step.at),
-            what: step.kind,
-            topic: place.map(|(_, topic, _)| topic.as_str()),
-            channel: place.and_then(|(_, _, channel)| Some(channel?.as_str())),
-            client: step.client.and_then(|client| facts.client(client)),
-            attempt: (step.attempts > 0).then_some(step.attempts),
-        }
     }
 }
 
@@ -204,24 +188,9 @@ impl From<&sim::Scenario> for ScenarioJson {
 }
 
 #[derive(Serialize)]
-struct LifeJson<'a> {
-    step: u64,
-    at: f64,
-    what: sim::LifeKind,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    topic: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    channel: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    client: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    attempt: Option<u16>,
-}
-
-#[derive(Serialize)]
 struct MarkJson<'a> {
     step: u64,
-    at: f64,
+    time: f64,
     kind: sim::MarkKind,
     who: &'a str,
     text: &'a str,
@@ -232,7 +201,7 @@ impl<'a> From<&'a Mark> for MarkJson<'a> {
     fn from(mark: &'a Mark) -> Self {
         Self {
             step: mark.step,
-            at: time::to_ms(mark.at),
+            time: time::to_ms(mark.at),
             kind: mark.kind,
             who: &mark.who,
             text: &mark.text,

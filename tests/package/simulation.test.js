@@ -58,9 +58,10 @@ it('shows messages on the wires and in the nodes, and their lives', () => {
   assert.deepEqual(simulation.dots(buffer), dots.slice(0, 60))
   assert.equal(simulation.dots(buffer).buffer, buffer.buffer)
   const life = simulation.message(0)
-  assert.deepEqual(life.slice(0, 2).map(({ what }) => what), ['sent', 'published'])
-  const delivery = life.find(({ what }) => what === 'delivered')
-  assert.deepEqual([delivery.topic, delivery.channel, delivery.client, delivery.attempt], ['t', 'ch', 'c', 1])
+  assert.deepEqual([life.number, life.topic, life.id.length], [0, 't', 16])
+  assert.deepEqual(life.events.slice(0, 3).map(({ what }) => what), ['sent', 'published', 'put'])
+  const delivery = life.events.find(({ what }) => what === 'delivered')
+  assert.deepEqual([delivery.node, delivery.channel, delivery.who, delivery.attempt], ['n1', 'ch', 'c', 1])
   assert.equal(simulation.message(1e9), undefined)
 })
 

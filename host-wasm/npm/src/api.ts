@@ -17,6 +17,7 @@ export {
   Simulation,
   type LifeStep,
   type Mark,
+  type MessageLife,
   type Scenario,
   type SimulationOptions,
   type Stop,

@@ -15,7 +15,7 @@ interface BeginOptions {
   scenario?: string
   /** A script, instead. */
   script?: string
-  /** `light` leaves out the life stories of messages and all checks but the cheapest; runs are faster and the same. Default `full`. */
+  /** `light` leaves out the life stories of messages and all checks but the cheapest; runs are faster and the same. Default: the script's, or `full`. */
   checks?: 'full' | 'light'
 }
 
@@ -39,15 +39,31 @@ export interface ViewOptions {
   frames?: number
 }
 
+/** A message, and what happened to it so far. */
+export interface MessageLife {
+  /** Counts messages from 0, over the whole run. */
+  number: number
+  /** 16 hexadecimal digits; empty until it was delivered. */
+  id: string
+  topic: string
+  bytes: number
+  /** The text it was published with. */
+  body: string
+  /** Milliseconds. */
+  publishedAt: number | null
+  events: LifeStep[]
+}
+
 /** A step of a message's life. */
 export interface LifeStep {
-  /** The step of the run. */
-  step: number
   /** Milliseconds. */
   at: number
+  /** The step of the run. */
+  step: number
   what:
     | 'sent'
     | 'published'
+    | 'put'
     | 'deferred'
     | 'acked'
     | 'unacked'
@@ -61,12 +77,15 @@ export interface LifeStep {
     | 'due'
     | 'dropped'
     | 'sampled-out'
-  topic?: string
-  channel?: string
-  /** The name of the client concerned. */
-  client?: string
+  /** The names of those concerned. */
+  node: string | null
+  channel: string | null
+  /** A client. */
+  who: string | null
   /** Which delivery it is, from 1. */
-  attempt?: number
+  attempt: number | null
+  /** More, if there is more to say. */
+  text: string | null
 }
 
 /** Something worth a mark on a timeline. */
@@ -74,7 +93,7 @@ export interface Mark {
   /** The step it happened in. */
   step: number
   /** Milliseconds. */
-  at: number
+  time: number
   kind:
     | 'timeout'
     | 'requeue'
@@ -213,7 +232,7 @@ export class Simulation {
 
   /**
    * Messages in the memory of nodes, at most 20,000, in rows of six numbers: index of the topic or channel, message number, state
-   * (0 queued, 1 in flight, 2 deferred, 3 queued again), index of the consumer or -1, attempts, due time or deadline in milliseconds.
+   * (0 queued, 1 in flight, 2 deferred, 3 queued again after REQ, 4 after its time was up), index of the consumer or -1, attempts, due time or deadline in milliseconds.
    *
    * @param into is filled and returned as far as it is filled, instead of a new array.
    */
@@ -222,10 +241,10 @@ export class Simulation {
     return into.subarray(0, this.#handle.use((raw) => raw.dots_into(into)))
   }
 
-  /** The life of a message so far; undefined if nothing is known of it, as with light checks. */
-  message(number: number): LifeStep[] | undefined {
-    const life = JSON.parse(this.#handle.use((raw) => raw.message(whole(number, 'number')))) as LifeStep[]
-    return life.length > 0 ? life : undefined
+  /** The life of a message so far; undefined if there is no such message, or with light checks. */
+  message(number: number): MessageLife | undefined {
+    const json = this.#handle.use((raw) => raw.message(whole(number, 'number')))
+    return json === undefined ? undefined : (JSON.parse(json) as MessageLife)
   }
 
   /** What is worth a mark on a timeline, of steps later than this. */
@@ -246,7 +265,7 @@ export class Simulation {
 function create(options: SimulationOptions): RawSimulation {
   if ('link' in options) return RawSimulation.from_link(options.link)
   const seed = options.seed === undefined ? undefined : seedOf(options.seed)
-  const light = options.checks === 'light'
+  const light = options.checks && options.checks === 'light'
   if (options.script !== undefined) return RawSimulation.from_script(options.script, seed, light)
   if (options.scenario !== undefined) return RawSimulation.from_scenario(options.scenario, seed, light)
   throw new ArgumentError('a simulation needs a scenario, a script or a link')
