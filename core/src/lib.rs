@@ -6,6 +6,7 @@
 #![warn(missing_docs)]
 
 pub mod broker;
+pub mod client;
 pub mod config;
 pub mod driver;
 pub mod latency;

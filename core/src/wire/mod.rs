@@ -3,6 +3,7 @@
 //! spellings (`FIN`, `E_FIN_FAILED`, `_heartbeat_`) appear here and nowhere else.
 
 mod command;
+mod encode;
 mod error;
 mod frame;
 mod identify;
@@ -11,6 +12,7 @@ mod number;
 mod quote;
 
 pub use command::{LINE_BYTES_MAX, Line, MAGIC, Verb};
+pub use encode::{put_bare, put_finish, put_publish, put_ready, put_requeue, put_subscribe, put_touch, put_with_body};
 pub use error::{CommandError, ErrorCode, Severity};
 pub use frame::{
     FRAME_HEAD_BYTES, FrameType, MESSAGE_HEAD_BYTES, put_close_wait, put_frame, put_heartbeat, put_message, put_ok,
