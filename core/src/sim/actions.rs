@@ -101,7 +101,7 @@ impl World {
         for client in 0..self.clients.len() as u32 {
             let up = self.clients[client as usize].up;
             if let Some(wire) = self.wire_to(client, index as u32).filter(|_| up) {
-                self.with_client(client, |client, out| client.add_wire(now, wire, out));
+                self.with_client(client, |client, _| client.add_wire(now, name, wire));
             }
         }
         Ok(())
@@ -158,7 +158,12 @@ impl World {
     fn start_client(&mut self, index: u32) {
         let now = self.now;
         let wires: Vec<u32> = (0..self.nodes.len() as u32).filter_map(|node| self.wire_to(index, node)).collect();
-        self.with_client(index, |client, out| client.start(now, wires, out));
+        let names = wires.iter().map(|&wire| self.nodes[self.wires[wire as usize].node as usize].name.clone());
+        let named: Vec<(u32, String)> = wires.iter().copied().zip(names).collect();
+        self.with_client(index, |client, _| {
+            client.start(now);
+            named.iter().for_each(|(wire, node)| client.add_wire(now, node, *wire));
+        });
     }
 
     fn set(&mut self, name: &str, words: &[String]) -> Result<(), ActionError> {
@@ -176,14 +181,16 @@ impl World {
         let client = &mut self.clients[index as usize];
         let reconnects;
         match &mut client.program {
-            Program::Producer { options, .. } => {
+            Program::Producer(producer) => {
+                let options = &mut producer.options;
                 let mut changed = options.clone();
                 changed.set_all(words)?;
                 check_names(&changed.topic, None)?;
                 reconnects = changed.node != options.node;
                 *options = changed;
             }
-            Program::Consumer { options, .. } => {
+            Program::Consumer(consumer) => {
+                let options = &mut consumer.options;
                 let mut changed = options.clone();
                 changed.set_all(words)?;
                 check_names(&changed.topic, Some(&changed.channel))?;
@@ -195,7 +202,7 @@ impl World {
             self.crash(index);
             self.start_client(index);
         }
-        self.with_client(index, |client, out| client.on_set(now, out));
+        self.with_client(index, |client, _| client.on_set(now));
         Ok(())
     }
 
@@ -279,25 +286,24 @@ impl World {
     fn publish_now(&mut self, producer: &str, told: &PublishOptions) -> Result<(), ActionError> {
         let index = self.client(producer)?;
         let client = &mut self.clients[index as usize];
-        let (up, now) = (client.up, self.now);
+        let up = client.up;
         match &mut client.program {
-            Program::Producer { .. } if !up => return fail(format!("{producer} does not run; connect it first")),
-            Program::Producer { options, workload, .. } => workload.publish(told, options),
-            Program::Consumer { .. } => return fail(format!("{producer} is a consumer")),
+            Program::Producer(_) if !up => return fail(format!("{producer} does not run; connect it first")),
+            Program::Producer(producer) => producer.workload.publish(told, &producer.options),
+            Program::Consumer(_) => return fail(format!("{producer} is a consumer")),
         }
-        self.with_client(index, |client, out| client.advance(now, out));
+        self.with_client(index, |_, _| ());
         Ok(())
     }
 
     fn change_client(&mut self, name: &str, change: ClientChange) -> Result<(), ActionError> {
         let index = self.client(name)?;
         let client = &mut self.clients[index as usize];
-        let now = self.now;
         match change {
             ClientChange::Stall => client.stalled = true,
             ClientChange::Resume => {
                 client.stalled = false;
-                self.with_client(index, |client, out| client.advance(now, out));
+                self.with_client(index, |_, _| ());
             }
             ClientChange::Crash => {
                 self.mark(MarkKind::Crash, name, String::new(), 1);

@@ -1,55 +1,42 @@
-//! Client programs: their connections, and what goes between those and what the program does ([`Workload`], [`Handler`]).
+//! Client programs as processes: they start, crash and stall, and have wires to nodes. What they do is [`Producer`]'s and
+//! [`Consumer`]'s.
 
-use std::collections::VecDeque;
+use std::collections::BTreeMap;
 use std::time::Duration;
+
+use bytes::Bytes;
 
 use crate::name::{ChannelName, TopicName};
 use crate::rng::Rng;
 use crate::time::Instant;
 
-use super::consumer::{Handler, Held};
-use super::decode::number_of;
-use super::flow::Flow;
+use super::consumer::Consumer;
+use super::lives::Birth;
 use super::options::{ConsumerOptions, ProducerOptions};
-use super::peer::{Heard, Peer};
-use super::producer::Workload;
+use super::producer::Producer;
 
-/// How long after a connection broke a program dials again.
-const REDIAL: Duration = Duration::from_secs(1);
-
-/// How long a program waits for a connection to be taken, and for anything on one; heartbeats come more often.
+/// How long a program waits for a connection to be taken.
 const DIAL_TIMEOUT: Duration = Duration::from_secs(1);
-const READ_TIMEOUT: Duration = Duration::from_secs(60);
-
-/// How long a message that failed waits for each attempt made, unless told otherwise, and at most.
-const REQUEUE_DELAY: Duration = Duration::from_secs(90);
-const REQUEUE_DELAY_MAX: Duration = Duration::from_secs(900);
-
-/// What a program has to say about a message.
-#[derive(Clone, Debug)]
-pub(super) enum Verdict {
-    Finish(Held),
-    Fail(Held),
-    Touch(Held),
-}
 
 /// What a program does to a wire.
 #[derive(Clone, Debug)]
 pub(super) enum Doing {
     Dial,
     Send(Vec<u8>),
-    /// It has given the connection up.
-    Reset,
+    /// What was sent before still arrives.
+    Close,
+    /// It does not wait any longer for the connection to be taken.
+    GiveUp,
 }
 
 /// What a program reports of itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Report {
-    /// A publish was sent.
+    /// Messages were published.
     Published { first: u64, count: u32 },
-    /// It was accepted.
+    /// They were accepted.
     Acked { first: u64, count: u32 },
-    /// It was refused, or its connection broke before the answer.
+    /// They were refused, or nobody knows.
     Failed { first: u64, count: u32 },
     /// A message arrived.
     Received { wire: u32, number: u64, attempts: u16 },
@@ -60,30 +47,18 @@ pub(super) enum Report {
 }
 
 /// Where a program's doings go.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Outbox {
     pub(super) doings: Vec<(u32, Doing)>,
     pub(super) reports: Vec<Report>,
-}
-
-/// A program's end of a wire.
-#[derive(Clone, Debug)]
-struct End {
-    wire: u32,
-    peer: Peer,
-    open: bool,
-    redial_at: Option<Instant>,
-    /// When it gives the connection up.
-    lost_at: Option<Instant>,
-    /// Publishes not answered yet: first number and count.
-    unanswered: VecDeque<(u64, u32)>,
+    pub(super) births: Vec<Birth>,
 }
 
 /// What kind of program it is.
 #[derive(Clone, Debug)]
 pub(super) enum Program {
-    Producer { options: ProducerOptions, workload: Workload, turn: usize },
-    Consumer { options: ConsumerOptions, handler: Box<Handler>, flow: Box<Flow> },
+    Producer(Box<Producer>),
+    Consumer(Box<Consumer>),
 }
 
 /// Counts of a program since it was made.
@@ -107,12 +82,12 @@ pub(super) struct Client {
     pub(super) program: Program,
     pub(super) counts: Counts,
     pub(super) armed: Option<Instant>,
-    ends: Vec<End>,
-    verdicts: Vec<Verdict>,
+    /// Wires where it waits for the connection to be taken, and until when.
+    dialing: BTreeMap<u32, Instant>,
 }
 
 impl Client {
-    pub(super) fn new(name: String, program: Program) -> Self {
+    fn new(name: String, program: Program) -> Self {
         Self {
             name,
             up: false,
@@ -121,98 +96,72 @@ impl Client {
             program,
             counts: Counts::default(),
             armed: None,
-            ends: Vec::new(),
-            verdicts: Vec::new(),
+            dialing: BTreeMap::new(),
         }
     }
 
-    pub(super) fn consumer(name: String, options: ConsumerOptions, mut rng: Rng) -> Self {
-        let flow = Box::new(Flow::new(options.max_in_flight, Rng::new(rng.next_u64())));
-        Self::new(name, Program::Consumer { options, handler: Box::new(Handler::new(rng)), flow })
+    pub(super) fn consumer(name: String, options: ConsumerOptions, rng: Rng) -> Self {
+        Self::new(name, Program::Consumer(Box::new(Consumer::new(options, rng))))
     }
 
     pub(super) fn producer(name: String, options: ProducerOptions) -> Self {
-        Self::new(name, Program::Producer { options, workload: Workload::default(), turn: 0 })
+        Self::new(name, Program::Producer(Box::new(Producer::new(options))))
     }
 
     /// What it reads, if it is a consumer.
     pub(super) fn subscription(&self) -> Option<(TopicName, ChannelName)> {
         match &self.program {
-            Program::Consumer { options, .. } => {
-                Some((TopicName::parse(&options.topic).ok()?, ChannelName::parse(&options.channel).ok()?))
-            }
-            Program::Producer { .. } => None,
+            Program::Consumer(consumer) => consumer.subscription(),
+            Program::Producer(_) => None,
         }
     }
 
     /// The node it is told to use, or `*`.
     pub(super) fn node(&self) -> &str {
         match &self.program {
-            Program::Producer { options, .. } => &options.node,
-            Program::Consumer { options, .. } => &options.node,
+            Program::Producer(producer) => &producer.options.node,
+            Program::Consumer(consumer) => &consumer.options.node,
         }
     }
 
     /// RDY summed over its connections.
     pub(super) fn ready(&self) -> u64 {
         match &self.program {
-            Program::Consumer { flow, .. } => u64::from(flow.total()),
-            Program::Producer { .. } => 0,
+            Program::Consumer(consumer) => consumer.ready(),
+            Program::Producer(_) => 0,
         }
     }
 
     /// How far in backoff it is, and until when it waits.
     pub(super) fn backoff(&self) -> (u32, Option<Instant>) {
         match &self.program {
-            Program::Consumer { flow, .. } => flow.backoff(),
-            Program::Producer { .. } => (0, None),
+            Program::Consumer(consumer) => consumer.backoff(),
+            Program::Producer(_) => (0, None),
         }
     }
 
-    /// Messages it holds, or waits to publish or hear of.
+    /// Messages it has not answered, or waits to publish or hear of.
     pub(super) fn pending(&self) -> u64 {
         match &self.program {
-            Program::Consumer { handler, .. } => handler.len() as u64,
-            Program::Producer { workload, .. } => {
-                let sent = self.ends.iter().flat_map(|end| &end.unanswered).map(|&(_, count)| u64::from(count));
-                workload.len() + sent.sum::<u64>()
-            }
+            Program::Consumer(consumer) => consumer.in_flight(),
+            Program::Producer(producer) => producer.waiting(),
         }
     }
 
     /// The process starts.
-    pub(super) fn start(&mut self, now: Instant, wires: impl IntoIterator<Item = u32>, out: &mut Outbox) {
+    pub(super) fn start(&mut self, now: Instant) {
         self.up = true;
-        if let Program::Producer { options, workload, .. } = &mut self.program {
-            workload.restart(now, options);
-        }
-        for wire in wires {
-            self.add_wire(now, wire, out);
+        match &mut self.program {
+            Program::Producer(producer) => producer.workload.restart(now, &producer.options),
+            Program::Consumer(consumer) => consumer.start(&self.name),
         }
     }
 
-    /// There is a node more to talk to.
-    pub(super) fn add_wire(&mut self, now: Instant, wire: u32, out: &mut Outbox) {
-        let unanswered = VecDeque::new();
-        self.ends.push(End {
-            wire,
-            peer: Peer::default(),
-            open: false,
-            redial_at: Some(now),
-            lost_at: None,
-            unanswered,
-        });
-        self.redial(now, out);
-    }
-
-    /// Dials where it is time to.
-    fn redial(&mut self, now: Instant, out: &mut Outbox) {
-        for end in &mut self.ends {
-            if end.redial_at.is_some_and(|at| at <= now) {
-                end.redial_at = None;
-                end.lost_at = Some(now + DIAL_TIMEOUT);
-                out.doings.push((end.wire, Doing::Dial));
-            }
+    /// There is a node to talk to.
+    pub(super) fn add_wire(&mut self, now: Instant, node: &str, wire: u32) {
+        match &mut self.program {
+            Program::Producer(producer) => producer.add_wire(now, &self.name, node, wire),
+            Program::Consumer(consumer) => consumer.add_wire(now, node, wire),
         }
     }
 
@@ -220,195 +169,63 @@ impl Client {
     pub(super) fn crash(&mut self, out: &mut Outbox) {
         self.up = false;
         self.stalled = false;
-        for end in self.ends.drain(..) {
-            fail(&end, &mut self.counts, out);
-        }
+        self.dialing.clear();
         match &mut self.program {
-            Program::Producer { workload, .. } => workload.clear(),
-            Program::Consumer { handler, flow, .. } => {
-                handler.clear();
-                flow.clear();
-            }
+            Program::Producer(producer) => producer.crash(out),
+            Program::Consumer(consumer) => consumer.crash(),
         }
     }
 
-    /// Options changed.
-    pub(super) fn on_set(&mut self, now: Instant, out: &mut Outbox) {
+    /// Options changed that need no new connection.
+    pub(super) fn on_set(&mut self, now: Instant) {
         match &mut self.program {
-            Program::Producer { options, workload, .. } if self.up => workload.restart(now, options),
-            Program::Producer { .. } => {}
-            Program::Consumer { options, flow, .. } => {
-                flow.set_max_in_flight(now, options.max_in_flight);
-                if !options.backoff {
-                    flow.end_backoff(now);
-                }
-            }
+            Program::Producer(producer) if self.up => producer.workload.restart(now, &producer.options),
+            Program::Producer(_) => {}
+            Program::Consumer(consumer) => consumer.on_set(now),
         }
-        self.advance(now, out);
     }
 
     /// A connection is open.
-    pub(super) fn on_open(&mut self, now: Instant, wire: u32, out: &mut Outbox) {
-        let Some(end) = self.ends.iter_mut().find(|end| end.wire == wire) else { return };
-        end.open = true;
-        end.lost_at = Some(now + READ_TIMEOUT);
-        let bytes = match &mut self.program {
-            Program::Producer { .. } => end.peer.open(r#"{"feature_negotiation":true}"#, None),
-            Program::Consumer { options, flow, .. } => {
-                flow.add(now, wire);
-                let msg_timeout = options.msg_timeout.as_millis();
-                let sample_rate = options.sample_rate;
-                let mut json = format!(r#"{{"feature_negotiation":true,"sample_rate":{sample_rate}"#);
-                if msg_timeout > 0 {
-                    json += &format!(r#","msg_timeout":{msg_timeout}"#);
-                }
-                json.push('}');
-                end.peer.open(&json, Some((&options.topic, &options.channel)))
-            }
-        };
-        out.doings.push((wire, Doing::Send(bytes)));
-        self.advance(now, out);
-    }
-
-    /// Tells nodes how many messages they may send now.
-    fn ask(&mut self, out: &mut Outbox) {
-        if let Program::Consumer { flow, .. } = &mut self.program {
-            for (wire, ready) in flow.take_changes() {
-                out.doings.push((wire, Doing::Send(format!("RDY {ready}\n").into_bytes())));
-            }
+    pub(super) fn on_open(&mut self, now: Instant, wire: u32) {
+        self.dialing.remove(&wire);
+        match &mut self.program {
+            Program::Producer(producer) => producer.on_open(now, wire),
+            Program::Consumer(consumer) => consumer.on_open(now, wire),
         }
     }
 
-    /// A connection broke, or was refused.
-    pub(super) fn on_closed(&mut self, now: Instant, wire: u32, out: &mut Outbox) {
-        self.lose(now, wire, out);
-        self.advance(now, out);
-    }
-
-    fn lose(&mut self, now: Instant, wire: u32, out: &mut Outbox) {
-        let Some(end) = self.ends.iter_mut().find(|end| end.wire == wire) else { return };
-        end.open = false;
-        end.lost_at = None;
-        end.redial_at = Some(now + REDIAL);
-        fail(end, &mut self.counts, out);
-        end.unanswered.clear();
-        if let Program::Consumer { handler, flow, .. } = &mut self.program {
-            handler.forget(wire);
-            flow.remove(now, wire);
+    /// A connection ended, or was refused.
+    pub(super) fn on_closed(&mut self, now: Instant, wire: u32, reason: &str) {
+        self.dialing.remove(&wire);
+        match &mut self.program {
+            Program::Producer(producer) => producer.on_closed(now, wire, reason),
+            Program::Consumer(consumer) => consumer.on_closed(now, wire, reason),
         }
     }
 
     /// Bytes came in.
-    pub(super) fn on_bytes(&mut self, now: Instant, wire: u32, bytes: &[u8], out: &mut Outbox) {
-        let Some(end) = self.ends.iter_mut().find(|end| end.wire == wire) else { return };
-        end.lost_at = Some(now + READ_TIMEOUT);
-        let mut reply = Vec::new();
-        let (program, counts, unanswered) = (&mut self.program, &mut self.counts, &mut end.unanswered);
-        end.peer.hear(bytes, &mut reply, |heard| match (heard, &mut *program) {
-            (Heard::Ok, Program::Producer { .. }) => {
-                if let Some((first, count)) = unanswered.pop_front() {
-                    counts.acked += u64::from(count);
-                    out.reports.push(Report::Acked { first, count });
-                }
-            }
-            (Heard::Message { id, attempts, body }, Program::Consumer { options, handler, flow }) => {
-                flow.on_message(now, wire);
-                let number = number_of(body).unwrap_or(0);
-                counts.received += 1;
-                out.reports.push(Report::Received { wire, number, attempts });
-                handler.take(Held::new(wire, id, number, attempts), body, options);
-            }
-            (Heard::Ok | Heard::Error | Heard::Message { .. }, _) => {}
-        });
-        if !reply.is_empty() {
-            out.doings.push((wire, Doing::Send(reply)));
+    pub(super) fn on_bytes(&mut self, now: Instant, wire: u32, bytes: Bytes) {
+        match &mut self.program {
+            Program::Producer(producer) => producer.on_bytes(now, wire, bytes),
+            Program::Consumer(consumer) => consumer.on_bytes(now, wire, bytes),
         }
-        self.advance(now, out);
     }
 
-    /// Does what there is to do by `now`.
-    pub(super) fn advance(&mut self, now: Instant, out: &mut Outbox) {
+    /// Does what there is to do by `now`, and what follows from it. `next_number`: of the next message made.
+    pub(super) fn advance(&mut self, now: Instant, next_number: &mut u64, out: &mut Outbox) {
         if !self.up {
             return;
         }
-        while let Some(lost) = self.ends.iter().find(|end| end.lost_at.is_some_and(|at| at <= now)) {
-            let wire = lost.wire;
-            out.doings.push((wire, Doing::Reset));
-            self.lose(now, wire, out);
+        while let Some((&wire, _)) = self.dialing.iter().find(|(_, until)| **until <= now) {
+            out.doings.push((wire, Doing::GiveUp));
+            self.on_closed(now, wire, "i/o timeout");
         }
-        self.redial(now, out);
         match &mut self.program {
-            Program::Producer { options, workload, .. } => {
-                if !self.stalled {
-                    workload.advance(now, options);
-                }
-            }
-            Program::Consumer { options, handler, flow } => {
-                flow.advance(now);
-                if !self.stalled {
-                    let mut verdicts = std::mem::take(&mut self.verdicts);
-                    handler.advance(now, options, &mut verdicts);
-                    self.give(now, &mut verdicts, out);
-                    self.verdicts = verdicts;
-                }
-                self.ask(out);
-            }
+            Program::Producer(producer) => producer.advance(now, self.stalled, next_number, out),
+            Program::Consumer(consumer) => consumer.advance(now, self.stalled, out),
         }
-    }
-
-    /// Whether it has something to publish and may; the wire then.
-    pub(super) fn next_publish(&mut self) -> Option<(u32, super::producer::Batch)> {
-        let Program::Producer { options, workload, turn } = &mut self.program else { return None };
-        if self.stalled || !self.up || workload.is_empty() {
-            return None;
-        }
-        let under_way: usize = self.ends.iter().map(|end| end.unanswered.len()).sum();
-        if under_way >= if options.waits { 1 } else { options.window as usize } {
-            return None;
-        }
-        let count = self.ends.len();
-        let index = (0..count).map(|step| (*turn + step) % count).find(|&index| self.ends[index].open)?;
-        *turn = index + 1;
-        let batch = workload.pop()?;
-        Some((self.ends[index].wire, batch))
-    }
-
-    /// A batch with these numbers was sent.
-    pub(super) fn on_published(&mut self, wire: u32, first: u64, count: u32, out: &mut Outbox) {
-        self.counts.published += u64::from(count);
-        if let Some(end) = self.ends.iter_mut().find(|end| end.wire == wire) {
-            end.unanswered.push_back((first, count));
-        }
-        out.reports.push(Report::Published { first, count });
-    }
-
-    fn give(&mut self, now: Instant, verdicts: &mut Vec<Verdict>, out: &mut Outbox) {
-        let Program::Consumer { options, flow, .. } = &mut self.program else { return };
-        let mut say = |wire: u32, bytes: &[u8]| match out.doings.last_mut() {
-            Some((last, Doing::Send(said))) if *last == wire => said.extend_from_slice(bytes),
-            _ => out.doings.push((wire, Doing::Send(bytes.to_vec()))),
-        };
-        for verdict in verdicts.drain(..) {
-            match verdict {
-                Verdict::Finish(held) => {
-                    flow.on_finished(now);
-                    self.counts.finished += 1;
-                    say(held.wire, &[b"FIN ", &held.id.to_hex()[..], b"\n"].concat());
-                    out.reports.push(Report::Finished { wire: held.wire, number: held.number });
-                }
-                Verdict::Fail(held) => {
-                    if options.backoff {
-                        flow.on_failed(now);
-                    }
-                    self.counts.requeued += 1;
-                    let delay = (REQUEUE_DELAY * u32::from(held.attempts)).min(REQUEUE_DELAY_MAX);
-                    let delay = options.requeue_delay.unwrap_or(delay);
-                    say(held.wire, format!("REQ {} {}\n", held.id, delay.as_millis()).as_bytes());
-                    out.reports.push(Report::Requeued { wire: held.wire, number: held.number });
-                }
-                Verdict::Touch(held) => say(held.wire, &[b"TOUCH ", &held.id.to_hex()[..], b"\n"].concat()),
-            }
-        }
+        let dialed = out.doings.iter().filter(|(_, doing)| matches!(doing, Doing::Dial));
+        self.dialing.extend(dialed.map(|&(wire, _)| (wire, now + DIAL_TIMEOUT)));
     }
 
     /// When [`advance`](Self::advance) has something to do.
@@ -416,21 +233,23 @@ impl Client {
         if !self.up {
             return None;
         }
-        let redials = self.ends.iter().flat_map(|end| [end.redial_at, end.lost_at]).flatten().min();
         let program = match &self.program {
-            Program::Producer { workload, .. } => workload.next_deadline().filter(|_| !self.stalled),
-            Program::Consumer { options, handler, flow } => {
-                let handler = handler.next_deadline(options).filter(|_| !self.stalled);
-                [handler, flow.next_deadline()].into_iter().flatten().min()
-            }
+            Program::Producer(producer) => producer.next_deadline(self.stalled),
+            Program::Consumer(consumer) => consumer.next_deadline(self.stalled),
         };
-        [redials, program].into_iter().flatten().min()
+        self.dialing.values().copied().chain(program).min()
     }
 }
 
-fn fail(end: &End, counts: &mut Counts, out: &mut Outbox) {
-    for &(first, count) in &end.unanswered {
-        counts.failed += u64::from(count);
-        out.reports.push(Report::Failed { first, count });
+impl Counts {
+    pub(super) fn count(&mut self, report: &Report) {
+        match *report {
+            Report::Published { count, .. } => self.published += u64::from(count),
+            Report::Acked { count, .. } => self.acked += u64::from(count),
+            Report::Failed { count, .. } => self.failed += u64::from(count),
+            Report::Received { .. } => self.received += 1,
+            Report::Finished { .. } => self.finished += 1,
+            Report::Requeued { .. } => self.requeued += 1,
+        }
     }
 }

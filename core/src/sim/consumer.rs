@@ -1,164 +1,201 @@
-//! A consumer program: what an application does with the messages it gets. It handles so many at a time, takes its time
-//! over each, fails, never answers, touches what takes long, stalls as it is told.
+//! A consumer program: the client library's [`Consumer`], connected to one node or to all, and what the program does with
+//! the messages ([`Handler`]).
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
-use crate::message::MessageId;
+use bytes::Bytes;
+
+use crate::client::{self, ClientOptions, Output, PeerId};
+use crate::name::{ChannelName, TopicName};
 use crate::rng::Rng;
 use crate::time::Instant;
 
-use super::client::Verdict;
+use super::client::{Doing, Outbox, Report};
+use super::decode::number_of;
+use super::handler::{Handler, Held, Verdict};
 use super::options::ConsumerOptions;
-
-/// A message that the program has.
-#[derive(Clone, Debug)]
-pub(super) struct Held {
-    /// The wire it came over.
-    pub(super) wire: u32,
-    pub(super) id: MessageId,
-    pub(super) number: u64,
-    pub(super) attempts: u16,
-    poisoned: bool,
-}
-
-/// How handling a message is going to end.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Outcome {
-    Done,
-    Failed,
-    Never,
-}
-
-#[derive(Clone, Debug)]
-struct Handling {
-    held: Held,
-    outcome: Outcome,
-    /// When it is touched next.
-    touch_at: Option<Instant>,
-}
 
 /// See the [module](self).
 #[derive(Clone, Debug)]
-pub(super) struct Handler {
-    waiting: VecDeque<Held>,
-    /// By when it ends, and then in the order of beginning.
-    busy: BTreeMap<(Instant, u64), Handling>,
-    begun: u64,
+pub(super) struct Consumer {
+    pub(super) options: ConsumerOptions,
+    handler: Handler,
+    /// While the process runs.
+    machine: Option<client::Consumer>,
+    /// By the node's name.
+    wires: BTreeMap<Arc<str>, u32>,
+    peers: BTreeMap<PeerId, u32>,
     rng: Rng,
+    verdicts: Vec<Verdict>,
 }
 
-impl Handler {
-    pub(super) fn new(rng: Rng) -> Self {
-        Self { waiting: VecDeque::new(), busy: BTreeMap::new(), begun: 0, rng }
+impl Consumer {
+    pub(super) fn new(options: ConsumerOptions, mut rng: Rng) -> Self {
+        Self {
+            options,
+            handler: Handler::new(Rng::new(rng.next_u64())),
+            machine: None,
+            wires: BTreeMap::new(),
+            peers: BTreeMap::new(),
+            rng,
+            verdicts: Vec::new(),
+        }
     }
 
-    /// Messages the program has.
-    pub(super) fn len(&self) -> usize {
-        self.waiting.len() + self.busy.len()
+    /// What it reads.
+    pub(super) fn subscription(&self) -> Option<(TopicName, ChannelName)> {
+        let options = &self.options;
+        Some((TopicName::parse(&options.topic).ok()?, ChannelName::parse(&options.channel).ok()?))
     }
 
-    /// The program died.
-    pub(super) fn clear(&mut self) {
-        self.waiting.clear();
-        self.busy.clear();
+    /// RDY summed over its connections.
+    pub(super) fn ready(&self) -> u64 {
+        self.machine.as_ref().map_or(0, client::Consumer::ready)
     }
 
-    /// A connection is gone: its messages need no answer.
-    pub(super) fn forget(&mut self, wire: u32) {
-        self.waiting.retain(|held| held.wire != wire);
-        self.busy.retain(|_, handling| handling.held.wire != wire);
+    /// Messages it has not answered.
+    pub(super) fn in_flight(&self) -> u64 {
+        self.machine.as_ref().map_or(0, |machine| machine.in_flight() as u64)
     }
 
-    /// Takes a message in.
-    pub(super) fn take(&mut self, mut held: Held, body: &[u8], options: &ConsumerOptions) {
-        let poison = options.poison.as_bytes();
-        held.poisoned = !poison.is_empty() && body.windows(poison.len()).any(|window| window == poison);
-        self.waiting.push_back(held);
+    /// How far in backoff it is, and until when it waits.
+    pub(super) fn backoff(&self) -> (u32, Option<Instant>) {
+        self.machine.as_ref().map_or((0, None), client::Consumer::backoff)
     }
 
-    /// Begins and ends what there is to begin and end: verdicts, in order.
-    pub(super) fn advance(&mut self, now: Instant, options: &ConsumerOptions, verdicts: &mut Vec<Verdict>) {
-        loop {
-            while let Some(first) = self.busy.first_entry().filter(|first| first.key().0 <= now) {
-                let Handling { held, outcome, .. } = first.remove();
-                match outcome {
-                    Outcome::Done => verdicts.push(Verdict::Finish(held)),
-                    Outcome::Failed => verdicts.push(Verdict::Fail(held)),
-                    Outcome::Never => {}
+    pub(super) fn start(&mut self, name: &str) {
+        let options = client_options(name, &self.options);
+        let rng = Rng::new(self.rng.next_u64());
+        self.machine = self.subscription().map(|(topic, channel)| client::Consumer::new(topic, channel, options, rng));
+    }
+
+    pub(super) fn crash(&mut self) {
+        self.machine = None;
+        self.wires.clear();
+        self.peers.clear();
+        self.handler.clear();
+    }
+
+    pub(super) fn add_wire(&mut self, now: Instant, node: &str, wire: u32) {
+        self.wires.insert(Arc::from(node), wire);
+        if let Some(machine) = &mut self.machine {
+            machine.add_nsqd(now, node);
+        }
+    }
+
+    pub(super) fn on_set(&mut self, now: Instant) {
+        if let Some(machine) = &mut self.machine {
+            machine.set_max_in_flight(now, self.options.max_in_flight);
+        }
+    }
+
+    fn peer(&self, wire: u32) -> Option<PeerId> {
+        self.peers.iter().find(|(_, known)| **known == wire).map(|(&peer, _)| peer)
+    }
+
+    pub(super) fn on_open(&mut self, now: Instant, wire: u32) {
+        if let (Some(peer), Some(machine)) = (self.peer(wire), &mut self.machine) {
+            machine.handle_connected(now, peer);
+        }
+    }
+
+    pub(super) fn on_closed(&mut self, now: Instant, wire: u32, reason: &str) {
+        if let (Some(peer), Some(machine)) = (self.peer(wire), &mut self.machine) {
+            self.peers.remove(&peer);
+            machine.handle_disconnected(now, peer, reason);
+        }
+    }
+
+    pub(super) fn on_bytes(&mut self, now: Instant, wire: u32, bytes: Bytes) {
+        if let (Some(peer), Some(machine)) = (self.peer(wire), &mut self.machine) {
+            machine.handle_bytes(now, peer, bytes);
+        }
+    }
+
+    /// Does what there is to do by `now`, and what follows from it.
+    pub(super) fn advance(&mut self, now: Instant, stalled: bool, out: &mut Outbox) {
+        if let Some(machine) = &mut self.machine {
+            machine.handle_timeout(now);
+        }
+        self.carry_out(out);
+        if !stalled {
+            let mut verdicts = std::mem::take(&mut self.verdicts);
+            self.handler.advance(now, &self.options, &mut verdicts);
+            verdicts.drain(..).for_each(|verdict| self.say(now, verdict, out));
+            self.verdicts = verdicts;
+            self.carry_out(out);
+        }
+    }
+
+    fn carry_out(&mut self, out: &mut Outbox) {
+        while let Some(output) = self.machine.as_mut().and_then(client::Consumer::poll_output) {
+            match output {
+                Output::Message { peer, message } => {
+                    let Some(&wire) = self.peers.get(&peer) else { continue };
+                    let number = number_of(&message.body).unwrap_or(0);
+                    out.reports.push(Report::Received { wire, number, attempts: message.attempts });
+                    self.handler.take(Held::new(peer, wire, message.id, number), &message.body, &self.options);
+                }
+                Output::GaveUp { peer, message } => {
+                    let Some(&wire) = self.peers.get(&peer) else { continue };
+                    let number = number_of(&message.body).unwrap_or(0);
+                    out.reports.push(Report::Received { wire, number, attempts: message.attempts });
+                    out.reports.push(Report::Finished { wire, number });
+                }
+                Output::Connect { peer, address } => {
+                    if let Some(&wire) = self.wires.get(&address) {
+                        self.peers.insert(peer, wire);
+                        out.doings.push((wire, Doing::Dial));
+                    }
+                }
+                Output::Send { peer, bytes } => {
+                    out.doings.extend(self.peers.get(&peer).map(|&wire| (wire, Doing::Send(bytes))));
+                }
+                Output::Close { peer } => {
+                    out.doings.extend(self.peers.remove(&peer).map(|wire| (wire, Doing::Close)));
+                }
+                Output::Lookup { .. } | Output::Event(_) => {}
+            }
+        }
+    }
+
+    /// Tells the library what became of a message. What comes too late is not said.
+    fn say(&mut self, now: Instant, verdict: Verdict, out: &mut Outbox) {
+        let Some(machine) = &mut self.machine else { return };
+        match verdict {
+            Verdict::Finish(held) => {
+                if machine.finish(now, held.peer, held.id) {
+                    out.reports.push(Report::Finished { wire: held.wire, number: held.number });
                 }
             }
-            if !self.begin(now, options, verdicts) {
-                break;
+            Verdict::Fail(held) => {
+                if machine.requeue(now, held.peer, held.id, self.options.requeue_delay, true) {
+                    out.reports.push(Report::Requeued { wire: held.wire, number: held.number });
+                }
             }
-        }
-        self.touch(now, options, verdicts);
-    }
-
-    /// Begins what may be begun; whether something may have ended already.
-    fn begin(&mut self, now: Instant, options: &ConsumerOptions, verdicts: &mut Vec<Verdict>) -> bool {
-        let instant = options.handler.is_zero() && options.jitter.is_zero() && options.timeout == 0;
-        let mut begun = false;
-        while self.busy.len() < options.concurrency as usize
-            && let Some(held) = self.waiting.pop_front()
-        {
-            if options.max_attempts > 0 && held.attempts > options.max_attempts {
-                // Given up: finished without being handled.
-                verdicts.push(Verdict::Finish(held));
-                continue;
-            }
-            let outcome = self.draw(&held, options);
-            if instant {
-                verdicts.push(if outcome == Outcome::Done { Verdict::Finish(held) } else { Verdict::Fail(held) });
-                continue;
-            }
-            let jitter = u64::try_from(options.jitter.as_nanos()).unwrap_or(0);
-            let drawn = Duration::from_nanos(if jitter == 0 { 0 } else { self.rng.below(jitter + 1) });
-            // One that never answers gives up its place after its time, too: its handler was cancelled, say.
-            let ends = now + options.handler + drawn;
-            let touch_at = (!options.touch.is_zero()).then(|| now + options.touch);
-            self.begun += 1;
-            begun = true;
-            self.busy.insert((ends, self.begun), Handling { held, outcome, touch_at });
-        }
-        begun && self.busy.first_key_value().is_some_and(|(&(ends, _), _)| ends <= now)
-    }
-
-    fn draw(&mut self, held: &Held, options: &ConsumerOptions) -> Outcome {
-        if options.timeout > 0 && self.rng.below(100) < u64::from(options.timeout) {
-            Outcome::Never
-        } else if held.poisoned || options.fail > 0 && self.rng.below(100) < u64::from(options.fail) {
-            Outcome::Failed
-        } else {
-            Outcome::Done
+            Verdict::Touch { peer, id } => _ = machine.touch(now, peer, id),
         }
     }
 
-    fn touch(&mut self, now: Instant, options: &ConsumerOptions, verdicts: &mut Vec<Verdict>) {
-        if options.touch.is_zero() {
-            return;
-        }
-        for handling in self.busy.values_mut() {
-            if let Some(at) = &mut handling.touch_at
-                && *at <= now
-            {
-                *at = now + options.touch;
-                verdicts.push(Verdict::Touch(handling.held.clone()));
-            }
-        }
-    }
-
-    /// When [`advance`](Self::advance) has something to do.
-    pub(super) fn next_deadline(&self, options: &ConsumerOptions) -> Option<Instant> {
-        let ends = self.busy.first_key_value().map(|(&(ends, _), _)| ends);
-        let touches =
-            if options.touch.is_zero() { None } else { self.busy.values().filter_map(|one| one.touch_at).min() };
-        [ends, touches].into_iter().flatten().min()
+    pub(super) fn next_deadline(&self, stalled: bool) -> Option<Instant> {
+        let handler = self.handler.next_deadline(&self.options).filter(|_| !stalled);
+        let machine = self.machine.as_ref().and_then(client::Consumer::poll_timeout);
+        [handler, machine].into_iter().flatten().min()
     }
 }
 
-impl Held {
-    pub(super) fn new(wire: u32, id: MessageId, number: u64, attempts: u16) -> Self {
-        Self { wire, id, number, attempts, poisoned: false }
+fn client_options(name: &str, options: &ConsumerOptions) -> ClientOptions {
+    let defaults = ClientOptions::default();
+    ClientOptions {
+        client_id: name.to_owned(),
+        hostname: name.to_owned(),
+        max_in_flight: options.max_in_flight,
+        max_attempts: options.max_attempts,
+        msg_timeout: options.msg_timeout,
+        sample_rate: options.sample_rate,
+        max_backoff_duration: if options.backoff { defaults.max_backoff_duration } else { Duration::ZERO },
+        ..defaults
     }
 }

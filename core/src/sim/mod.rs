@@ -27,7 +27,7 @@ mod consumer;
 mod decode;
 mod disk;
 mod events;
-mod flow;
+mod handler;
 mod hash;
 mod history;
 mod inspect;
@@ -39,10 +39,8 @@ mod network;
 mod node;
 mod observe;
 mod options;
-mod peer;
 mod places;
 mod producer;
-mod publish;
 mod saboteur;
 mod scenario;
 mod script;
@@ -51,6 +49,7 @@ mod tests;
 mod traffic;
 mod values;
 mod view;
+mod workload;
 mod world;
 
 use crate::time::Instant;
@@ -253,12 +252,12 @@ impl Simulation {
         (0..count).take_while(|_| self.step()).count() as u64
     }
 
-    /// Runs to the script's end, or to where nothing happens any more.
+    /// Runs to the script's end; if it names none, to a minute after its last action. (Connected clients have heartbeats:
+    /// something always happens.)
     pub fn run_to_end(&mut self) {
-        match self.script.until {
-            Some(until) => _ = self.run_until(until, u64::MAX),
-            None => while self.step() {},
-        }
+        let last = self.script.actions().last().map_or(Instant::ZERO, |(at, _)| at);
+        let until = self.script.until.unwrap_or(last + std::time::Duration::from_secs(60));
+        self.run_until(until, u64::MAX);
     }
 
     /// Goes to a step or time, back or ahead; with it, edits that lie ahead are done again.

@@ -12,8 +12,9 @@
 //! Not modelled: bandwidth, receive windows, connections half closed.
 
 use std::collections::VecDeque;
-use std::sync::Arc;
 use std::time::Duration;
+
+use bytes::Bytes;
 
 use crate::protocol::ConnId;
 use crate::rng::Rng;
@@ -37,7 +38,7 @@ pub(super) enum Parcel {
     Open,
     /// The node has taken it.
     Accepted,
-    Bytes(Arc<Vec<u8>>),
+    Bytes(Bytes),
     /// The sender is done.
     End,
     /// The sender is gone.
@@ -67,7 +68,7 @@ pub(super) enum ClientEnd {
 pub(super) struct Shown {
     pub(super) at: Instant,
     pub(super) to_node: bool,
-    pub(super) bytes: Arc<Vec<u8>>,
+    pub(super) bytes: Bytes,
 }
 
 /// A node's end of a connection.

@@ -268,9 +268,10 @@ impl Default for ConsumerOptions {
 }
 
 impl ConsumerOptions {
-    /// What a connection is told when it begins.
-    pub(super) fn connection(&self) -> (&str, &str, &str, Duration, u8) {
-        (&self.node, &self.topic, &self.channel, self.msg_timeout, self.sample_rate)
+    /// What the library and the node are told once, when a connection begins.
+    pub(super) fn connection(&self) -> impl PartialEq {
+        let names = (self.node.clone(), self.topic.clone(), self.channel.clone());
+        (names, self.msg_timeout, self.sample_rate, self.max_attempts, self.backoff)
     }
 }
 

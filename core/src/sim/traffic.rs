@@ -1,12 +1,11 @@
 //! What arrives at the ends of wires and what is sent from there: the part of the world that is about connections.
 
-use std::sync::Arc;
+use bytes::Bytes;
 
 use crate::protocol::ConnId;
 
-use super::client::{Client, Doing, Outbox, Program};
+use super::client::{Client, Doing, Outbox};
 use super::inspect::{Inspector, Seen};
-use super::lives::Birth;
 use super::network::{ClientEnd, NodeEnd, Parcel, TO_CLIENT, TO_NODE};
 use super::node::{Life, clock};
 use super::observe::{Checks, Observation};
@@ -52,7 +51,7 @@ impl World {
         self.send(index, (TO_CLIENT, epoch), Parcel::Accepted);
     }
 
-    fn hear(&mut self, index: u32, conn: ConnId, mut bytes: Arc<Vec<u8>>) {
+    fn hear(&mut self, index: u32, conn: ConnId, mut bytes: Bytes) {
         let now = clock(self.now);
         let Self { wires, nodes, places, observations, saboteur, .. } = self;
         self.hash.add_bytes(&bytes);
@@ -62,7 +61,9 @@ impl World {
             inspector.on_input(&bytes, &mut Seen { now: now.mono, places, observations });
         }
         if let Some(saboteur) = saboteur {
-            saboteur.on_input(Arc::make_mut(&mut bytes));
+            let mut changed = bytes.to_vec();
+            saboteur.on_input(&mut changed);
+            bytes = changed.into();
         }
         if let Some(broker) = &mut nodes[node as usize].broker {
             broker.handle_bytes(now, conn, &bytes);
@@ -83,15 +84,15 @@ impl World {
                 wire.client_end = ClientEnd::Open;
                 let subscription = self.clients[client as usize].subscription();
                 wire.place = subscription.map(|(topic, channel)| self.places.channel(node, &topic, &channel));
-                self.with_client(client, |client, out| client.on_open(now, index, out));
+                self.with_client(client, |client, _| client.on_open(now, index));
             }
             (Parcel::Bytes(bytes), ClientEnd::Open) => {
                 self.hash.add_bytes(&bytes);
-                self.with_client(client, |client, out| client.on_bytes(now, index, &bytes, out));
+                self.with_client(client, |client, _| client.on_bytes(now, index, bytes));
             }
             (Parcel::Reset | Parcel::End, ClientEnd::Dialing | ClientEnd::Open) => {
                 wire.client_end = ClientEnd::Closed;
-                self.with_client(client, |client, out| client.on_closed(now, index, out));
+                self.with_client(client, |client, _| client.on_closed(now, index, "connection reset by peer"));
             }
             _ => {}
         }
@@ -164,7 +165,7 @@ impl World {
         }
         self.settle_node(node);
         if was_open {
-            self.with_client(client, |client, out| client.on_closed(now, index, out));
+            self.with_client(client, |client, _| client.on_closed(now, index, "connection reset by peer"));
         }
     }
 
@@ -176,11 +177,16 @@ impl World {
         }
     }
 
-    /// Lets a client do something and carries out what it wants.
+    /// Lets a client do something, and then what it has to do now, and carries out what it wants.
     pub(super) fn with_client(&mut self, index: u32, act: impl FnOnce(&mut Client, &mut Outbox)) {
-        let mut out = Outbox::default();
-        act(&mut self.clients[index as usize], &mut out);
-        self.publish(index, &mut out);
+        let mut out = std::mem::take(&mut self.client_outbox);
+        let client = &mut self.clients[index as usize];
+        act(client, &mut out);
+        client.advance(self.now, &mut self.next_number, &mut out);
+        if self.checks == Checks::Full {
+            self.births.append(&mut out.births);
+        }
+        out.births.clear();
         for report in out.reports.drain(..) {
             self.on_report(index, report);
         }
@@ -192,9 +198,10 @@ impl World {
                     self.wires[wire as usize].dial();
                     self.say_to_node(wire, Parcel::Open);
                 }
-                Doing::Reset => {
+                Doing::Close | Doing::GiveUp => {
                     self.wires[wire as usize].client_end = ClientEnd::Closed;
-                    self.say_to_node(wire, Parcel::Reset);
+                    let parcel = if matches!(doing, Doing::Close) { Parcel::End } else { Parcel::Reset };
+                    self.say_to_node(wire, parcel);
                 }
                 Doing::Send(mut bytes) => {
                     while let Some((_, Doing::Send(more))) =
@@ -203,40 +210,19 @@ impl World {
                         bytes.extend_from_slice(&more);
                     }
                     if self.wires[wire as usize].client_end == ClientEnd::Open {
-                        self.say_to_node(wire, Parcel::Bytes(Arc::new(bytes)));
+                        self.say_to_node(wire, Parcel::Bytes(bytes.into()));
                     }
                 }
             }
         }
         drop(doings);
+        self.client_outbox = out;
         self.arm_client(index);
     }
 
     fn say_to_node(&mut self, wire: u32, parcel: Parcel) {
         let epoch = self.wires[wire as usize].epoch;
         self.send(wire, (TO_NODE, epoch), parcel);
-    }
-
-    /// Has a producer send what it may send.
-    fn publish(&mut self, index: u32, out: &mut Outbox) {
-        while let Some((wire, batch)) = self.clients[index as usize].next_publish() {
-            let Program::Producer { options, .. } = &self.clients[index as usize].program else { return };
-            let first = self.next_number;
-            self.next_number += u64::from(batch.count);
-            let mut bytes = Vec::new();
-            super::publish::put(&mut bytes, &options.topic, first, &batch);
-            if self.checks == Checks::Full {
-                let (topic, size, text) = (options.topic.clone(), batch.body_len() as u32, batch.text.clone());
-                self.births.push(Birth { first, count: batch.count, bytes: size, topic, text });
-            }
-            let client = &mut self.clients[index as usize];
-            if batch.defer.is_zero() || batch.count == 1 {
-                client.on_published(wire, first, batch.count, out);
-            } else {
-                (first..first + u64::from(batch.count)).for_each(|number| client.on_published(wire, number, 1, out));
-            }
-            out.doings.push((wire, Doing::Send(bytes)));
-        }
     }
 
     /// A node says something on a connection; it is sent at the end of the step.
@@ -266,7 +252,7 @@ impl World {
             inspector.on_output(&bytes, &mut Seen { now: *now, places, observations });
         }
         let epoch = end.epoch;
-        self.send(wire, (TO_CLIENT, epoch), Parcel::Bytes(Arc::new(bytes)));
+        self.send(wire, (TO_CLIENT, epoch), Parcel::Bytes(bytes.into()));
     }
 
     /// A node ends a connection, everything said.

@@ -246,8 +246,8 @@ impl World {
         let (mut producers, mut consumers) = (Vec::new(), Vec::new());
         for (index, client) in self.clients.iter().enumerate().filter(|(_, client)| !client.removed) {
             match &client.program {
-                Program::Producer { .. } => producers.extend(view_producer(index as u32, client)),
-                Program::Consumer { .. } => consumers.extend(view_consumer(index as u32, client)),
+                Program::Producer(_) => producers.extend(view_producer(index as u32, client)),
+                Program::Consumer(_) => consumers.extend(view_consumer(index as u32, client)),
             }
         }
         let living = self.wires.iter().enumerate().filter(|(_, wire)| !self.clients[wire.client as usize].removed);
@@ -423,7 +423,8 @@ fn hex(bytes: &[u8]) -> String {
 }
 
 fn view_producer(index: u32, client: &Client) -> Option<ProducerView> {
-    let Program::Producer { options, .. } = &client.program else { return None };
+    let Program::Producer(producer) = &client.program else { return None };
+    let options = &producer.options;
     Some(ProducerView {
         index,
         name: client.name.clone(),
@@ -440,7 +441,8 @@ fn view_producer(index: u32, client: &Client) -> Option<ProducerView> {
 }
 
 fn view_consumer(index: u32, client: &Client) -> Option<ConsumerView> {
-    let Program::Consumer { options, .. } = &client.program else { return None };
+    let Program::Consumer(consumer) = &client.program else { return None };
+    let options = &consumer.options;
     Some(ConsumerView {
         index,
         name: client.name.clone(),

@@ -13,7 +13,7 @@ use crate::rng::Rng;
 use crate::time::Instant;
 use crate::topic::{Event, Moved, Topic};
 
-use super::client::{Client, Report};
+use super::client::{Client, Outbox, Report};
 use super::decode::number_of;
 use super::events::{Events, Happening};
 use super::hash::TraceHash;
@@ -76,6 +76,8 @@ pub(super) struct World {
     pub(super) births: Vec<Birth>,
     pub(super) observer: Option<Box<dyn Observer>>,
     pub(super) saboteur: Option<Box<dyn Saboteur>>,
+    /// Empty between two steps; kept for its memory.
+    pub(super) client_outbox: Outbox,
     /// By connection: the client.
     pub(super) conn_clients: Vec<u32>,
     /// Connections with something to be sent; only kept for its memory.
@@ -109,6 +111,7 @@ impl World {
             births: Vec::new(),
             observer: None,
             saboteur: None,
+            client_outbox: Outbox::default(),
             conn_clients: Vec::new(),
             touched: Vec::new(),
         };
@@ -228,9 +231,8 @@ impl World {
 
     fn on_client(&mut self, index: u32) {
         self.hash.add(3 << 32 | u64::from(index));
-        let now = self.now;
         self.clients[index as usize].armed = None;
-        self.with_client(index, |client, out| client.advance(now, out));
+        self.with_client(index, |_, _| ());
     }
 
     /// Takes note of something, if anybody wants to know.
@@ -241,6 +243,7 @@ impl World {
     }
 
     pub(super) fn on_report(&mut self, client: u32, report: Report) {
+        self.clients[client as usize].counts.count(&report);
         let node_of = |wire: u32| self.wires[wire as usize].node;
         let seen = match report {
             Report::Published { first, count } => Observation::Sent { client, first, count },
