@@ -134,10 +134,7 @@ impl World {
 
     fn add_producer(&mut self, name: &str, options: ProducerOptions) -> Result<(), ActionError> {
         self.unused(name)?;
-        check_names(&options.topic, None)?;
-        if options.node != "*" {
-            self.node(&options.node)?;
-        }
+        self.check_producer(&options)?;
         self.clients.push(Client::producer(name.to_owned(), options));
         self.start_client(self.clients.len() as u32 - 1);
         Ok(())
@@ -145,10 +142,7 @@ impl World {
 
     fn add_consumer(&mut self, name: &str, options: ConsumerOptions) -> Result<(), ActionError> {
         self.unused(name)?;
-        check_names(&options.topic, Some(&options.channel))?;
-        if options.node != "*" {
-            self.node(&options.node)?;
-        }
+        self.check_consumer(&options)?;
         let rng = self.generator(Salt::Client, self.clients.len());
         self.clients.push(Client::consumer(name.to_owned(), options, rng));
         self.start_client(self.clients.len() as u32 - 1);
@@ -177,33 +171,51 @@ impl World {
             return Ok(());
         }
         let Ok(index) = self.client(name) else { return fail(format!("there is nothing called {name:?}")) };
-        let now = self.now;
-        let client = &mut self.clients[index as usize];
-        let reconnects;
-        match &mut client.program {
+        let reconnects = match &self.clients[index as usize].program {
             Program::Producer(producer) => {
-                let options = &mut producer.options;
-                let mut changed = options.clone();
+                let mut changed = producer.options.clone();
                 changed.set_all(words)?;
-                check_names(&changed.topic, None)?;
-                reconnects = changed.node != options.node;
-                *options = changed;
+                self.check_producer(&changed)?;
+                self.replace_producer_options(index, changed)
             }
             Program::Consumer(consumer) => {
-                let options = &mut consumer.options;
-                let mut changed = options.clone();
+                let mut changed = consumer.options.clone();
                 changed.set_all(words)?;
-                check_names(&changed.topic, Some(&changed.channel))?;
-                reconnects = changed.connection() != options.connection();
-                *options = changed;
+                self.check_consumer(&changed)?;
+                self.replace_consumer_options(index, changed)
             }
-        }
-        if reconnects && client.up {
+        };
+        if reconnects && self.clients[index as usize].up {
             self.crash(index);
             self.start_client(index);
         }
+        let now = self.now;
         self.with_client(index, |client, _| client.on_set(now));
         Ok(())
+    }
+
+    /// Whether it needs a new connection for them.
+    fn replace_producer_options(&mut self, index: u32, options: ProducerOptions) -> bool {
+        let Program::Producer(producer) = &mut self.clients[index as usize].program else { return false };
+        let old = std::mem::replace(&mut producer.options, options);
+        old.node != producer.options.node
+    }
+
+    /// Whether it needs a new connection for them.
+    fn replace_consumer_options(&mut self, index: u32, options: ConsumerOptions) -> bool {
+        let Program::Consumer(consumer) = &mut self.clients[index as usize].program else { return false };
+        let old = std::mem::replace(&mut consumer.options, options);
+        old.connection() != consumer.options.connection()
+    }
+
+    fn check_producer(&self, options: &ProducerOptions) -> Result<(), ActionError> {
+        self.nodes_named(&options.node)?;
+        check_names(&options.topic, None)
+    }
+
+    fn check_consumer(&self, options: &ConsumerOptions) -> Result<(), ActionError> {
+        self.nodes_named(&options.node)?;
+        check_names(&options.topic, Some(&options.channel))
     }
 
     fn remove(&mut self, name: &str) -> Result<(), ActionError> {

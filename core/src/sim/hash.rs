@@ -19,15 +19,23 @@ impl TraceHash {
         self.0 = mixed ^ mixed >> 32;
     }
 
+    /// Two words at a time that do not wait for each other.
     pub(super) fn add_bytes(&mut self, bytes: &[u8]) {
-        self.add(bytes.len() as u64);
-        let (words, rest) = bytes.as_chunks::<8>();
-        for word in words {
-            self.add(u64::from_le_bytes(*word));
+        let (mut one, mut two) = (Self(self.0), Self(!self.0));
+        let (pairs, rest) = bytes.as_chunks::<16>();
+        for pair in pairs {
+            let pair = u128::from_le_bytes(*pair);
+            one.add(pair as u64);
+            two.add((pair >> 64) as u64);
         }
-        let mut last = [0; 8];
+        let mut last = [0; 16];
         last[..rest.len()].copy_from_slice(rest);
-        self.add(u64::from_le_bytes(last));
+        let last = u128::from_le_bytes(last);
+        one.add(last as u64);
+        two.add((last >> 64) as u64);
+        self.add(one.0);
+        self.add(two.0);
+        self.add(bytes.len() as u64);
     }
 
     pub(super) fn value(self) -> u64 {

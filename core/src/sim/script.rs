@@ -205,7 +205,7 @@ pub(super) enum Kind {
 }
 
 /// Every verb and what follows it.
-const VERBS: [(&str, &str); 29] = [
+const VERBS: [(&str, &str); 30] = [
     ("node", "NAME [key=value...]"),
     ("topic", "NODE TOPIC"),
     ("channel", "NODE TOPIC CHANNEL"),
@@ -234,7 +234,8 @@ const VERBS: [(&str, &str); 29] = [
     ("fill-disk", "NODE"),
     ("free-disk", "NODE"),
     ("disk", "NODE [latency=TIME] [errors=PERCENT]"),
-    ("say", "TEXT; also expect NODE/TOPIC/CHANNEL METRIC OPERATOR NUMBER"),
+    ("say", "TEXT"),
+    ("expect", "NODE/TOPIC/CHANNEL METRIC OPERATOR NUMBER, or CLIENT METRIC OPERATOR NUMBER"),
 ];
 
 /// The words of an action, with the verb's usage at hand for errors.
@@ -311,13 +312,8 @@ impl FromStr for Action {
         if verb == "say" {
             return Ok(Self { text: text.to_owned(), kind: Kind::Say { text: rest.trim().to_owned() } });
         }
-        let usage = if verb == "expect" {
-            Some("NODE/TOPIC/CHANNEL METRIC OPERATOR NUMBER")
-        } else {
-            VERBS.iter().find(|(known, _)| *known == verb).map(|(_, usage)| *usage)
-        };
-        let Some(usage) = usage else {
-            let verbs: Vec<&str> = VERBS.iter().map(|(verb, _)| *verb).chain(["expect"]).collect();
+        let Some(&(_, usage)) = VERBS.iter().find(|(known, _)| *known == verb) else {
+            let verbs: Vec<&str> = VERBS.iter().map(|(verb, _)| *verb).collect();
             return Err(ActionError(format!("there is no action {verb:?}; there are {}", verbs.join(", "))));
         };
         // A body is the rest of its line.
