@@ -168,6 +168,11 @@ impl Consumer {
         &self.topic
     }
 
+    /// Its channel.
+    pub fn channel(&self) -> &ChannelName {
+        &self.channel
+    }
+
     /// Its options.
     pub fn options(&self) -> &ClientOptions {
         &self.options

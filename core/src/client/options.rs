@@ -66,7 +66,7 @@ pub struct ClientOptions {
     pub confirm_timeout: Duration,
     /// Publishes that may wait for their answers.
     pub max_pending: usize,
-    /// Bytes of publishes that may wait to be sent.
+    /// Bytes of publishes that may wait; the one that goes beyond is still taken.
     pub max_pending_bytes: usize,
 }
 

@@ -96,6 +96,8 @@ enum Link {
         peer: PeerId,
         connection: Box<Connection>,
         last_heard: Instant,
+        /// A command was refused: the broker is closing, and nothing more is sent.
+        ending: bool,
     },
 }
 
@@ -105,8 +107,9 @@ struct Waiting {
     /// Answers still to come.
     answers: usize,
     deadline: Instant,
-    /// Where its commands begin, counted from the first byte ever.
+    /// Where its commands begin, counted from the first byte ever, and how long they are.
     begins: u64,
+    bytes: usize,
     /// The first error among its answers.
     error: Option<ServerError>,
     /// The caller knows the outcome already.
@@ -125,6 +128,7 @@ pub struct Producer {
     /// Not dialled before.
     dial_at: Option<Instant>,
     waiting: VecDeque<Waiting>,
+    waiting_bytes: usize,
     /// Of `waiting`, those from here on may still run out of time.
     untimed: usize,
     /// Commands not sent, and how many bytes were sent before them.
@@ -148,6 +152,7 @@ impl Producer {
             failures: 0,
             dial_at: None,
             waiting: VecDeque::new(),
+            waiting_bytes: 0,
             untimed: 0,
             unsent: Vec::new(),
             sent_bytes: 0,
@@ -185,7 +190,7 @@ impl Producer {
         if self.stopped {
             return Err(PublishError::Stopped);
         }
-        if self.waiting.len() >= self.options.max_pending || self.unsent.len() > self.options.max_pending_bytes {
+        if self.waiting.len() >= self.options.max_pending || self.waiting_bytes >= self.options.max_pending_bytes {
             return Err(PublishError::Full);
         }
         if let (true, Link::Up { last_heard, .. }) = (self.waiting.is_empty(), &mut self.link) {
@@ -200,7 +205,9 @@ impl Producer {
         let ticket = Ticket(self.next_ticket);
         self.next_ticket += 1;
         let deadline = now + self.options.confirm_timeout;
-        self.waiting.push_back(Waiting { ticket, answers, deadline, begins, error: None, over: false });
+        let bytes = self.unsent.len() - (begins - self.sent_bytes) as usize;
+        self.waiting_bytes += bytes;
+        self.waiting.push_back(Waiting { ticket, answers, deadline, begins, bytes, error: None, over: false });
         self.connect(now);
         Ok(ticket)
     }
@@ -220,7 +227,7 @@ impl Producer {
     pub fn handle_connected(&mut self, now: Instant, id: PeerId) {
         if matches!(self.link, Link::Dialing(peer) if peer == id) {
             let connection = Box::new(Connection::open(&self.options, &mut self.greeting));
-            self.link = Link::Up { peer: id, connection, last_heard: now };
+            self.link = Link::Up { peer: id, connection, last_heard: now, ending: false };
         }
     }
 
@@ -276,6 +283,7 @@ impl Producer {
     }
 
     fn end(&mut self, waiting: Waiting, result: Result<(), PublishError>) {
+        self.waiting_bytes -= waiting.bytes;
         if !waiting.over {
             self.outputs.push_back(ProducerOutput::Done { ticket: waiting.ticket, result });
         }
@@ -283,7 +291,7 @@ impl Producer {
 
     /// Bytes of the connection.
     pub fn handle_bytes(&mut self, now: Instant, id: PeerId, bytes: Bytes) {
-        if let Link::Up { peer, connection, last_heard } = &mut self.link
+        if let Link::Up { peer, connection, last_heard, .. } = &mut self.link
             && *peer == id
         {
             *last_heard = now;
@@ -314,6 +322,9 @@ impl Producer {
             let said = error.map_or("an answer that nothing waits for".to_owned(), |error| error.0);
             return self.close(now, id, &said);
         };
+        if let (Some(_), Link::Up { ending, .. }) = (&error, &mut self.link) {
+            *ending = true;
+        }
         first.answers -= 1;
         if first.error.is_none() {
             first.error = error;
@@ -323,6 +334,10 @@ impl Producer {
         {
             let result = first.error.take().map_or(Ok(()), |error| Err(error.into()));
             self.end(first, result);
+        }
+        let all_answered = self.waiting.front().is_none_or(|first| first.begins >= sent);
+        if all_answered && matches!(self.link, Link::Up { ending: true, .. }) {
+            self.close(now, id, "the broker closes connections after an error");
         }
     }
 
@@ -385,9 +400,9 @@ impl Producer {
         if let Some(output) = self.outputs.pop_front() {
             return Some(output);
         }
-        let Link::Up { peer, connection, .. } = &self.link else { return None };
+        let Link::Up { peer, connection, ending, .. } = &self.link else { return None };
         let mut bytes = std::mem::take(&mut self.greeting);
-        if connection.is_ready() && !self.unsent.is_empty() {
+        if connection.is_ready() && !ending && !self.unsent.is_empty() {
             self.sent_bytes += self.unsent.len() as u64;
             if bytes.is_empty() {
                 bytes = std::mem::take(&mut self.unsent);

@@ -513,6 +513,13 @@ fn answers_are_matched_in_order() {
     let refused = PublishError::Refused(ServerError("E_BAD_MESSAGE x".to_owned()));
     assert_eq!(shop.done, [(0, Err(refused)), (1, Ok(()))]);
     assert_eq!(shop.producer.pending(), 0);
+    // A broker closes the connection after an error: what comes now goes over the next one.
+    shop.sent.clear();
+    shop.publish(0, "3").unwrap();
+    assert_eq!(shop.sent, "");
+    let next = shop.open(0);
+    shop.bytes(0, next, response("OK"));
+    assert_eq!(shop.done.last(), Some(&(2, Ok(()))));
 }
 
 #[test]

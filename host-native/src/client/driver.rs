@@ -1,0 +1,255 @@
+//! Runs one of the core's client machines: opens the connections it asks for, carries bytes between them and it, calls it
+//! when it wants to be called. One task waits for deadlines, one task reads and writes each connection.
+//!
+//! The machine sits behind a lock that is never held across an await. Whoever has changed it either carries out what it
+//! wants at once ([`Driver::with`]) or leaves that to the driver's task ([`Driver::with_later`]), so that a thousand
+//! messages that are finished one after the other are written together.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use parking_lot::Mutex;
+use sansq_core::client::PeerId;
+use sansq_core::time::Instant;
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
+use tokio::net::{TcpStream, UnixStream};
+use tokio::sync::{Notify, mpsc};
+use tokio::time::timeout;
+
+use super::lookup;
+use crate::config::ListenAddress;
+use crate::node::Clock;
+
+/// Bytes read at a time.
+const READ_BYTES: usize = 64 * 1024;
+/// How long the end of a connection is read, so that what was written last arrives and what the broker says last is heard.
+const LINGER: Duration = Duration::from_secs(1);
+
+type Reader = Box<dyn AsyncRead + Send + Unpin>;
+type Writer = Box<dyn AsyncWrite + Send + Unpin>;
+
+/// What a machine wants done.
+pub(super) enum Action {
+    Connect { peer: PeerId, address: Arc<str> },
+    Send { peer: PeerId, bytes: Vec<u8> },
+    Close { peer: PeerId },
+    Lookup(lookup::Question),
+}
+
+/// A client machine with what surrounds it.
+pub(super) trait Machine: Send + 'static {
+    fn handle_connected(&mut self, now: Instant, peer: PeerId);
+    fn handle_bytes(&mut self, now: Instant, peer: PeerId, bytes: Bytes);
+    fn handle_disconnected(&mut self, now: Instant, peer: PeerId, reason: &str);
+    fn handle_producers(&mut self, now: Instant, answer: Result<Vec<String>, String>);
+    fn handle_timeout(&mut self, now: Instant);
+    fn poll_timeout(&self) -> Option<Instant>;
+    /// The next thing to do; what does not concern connections is done meanwhile.
+    fn poll_action(&mut self) -> Option<Action>;
+    /// Nothing will be done any more.
+    fn is_over(&self) -> bool;
+}
+
+/// The times a connection may take.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Patience {
+    pub(super) dial: Duration,
+    pub(super) write: Duration,
+    pub(super) lookup: Duration,
+}
+
+struct State<M> {
+    machine: M,
+    /// The writing ends of connections. Dropping one closes it, once written.
+    links: HashMap<PeerId, mpsc::UnboundedSender<Vec<u8>>>,
+    /// What the driver's task waits for.
+    sleeps_until: Option<Instant>,
+}
+
+/// See the [module](self).
+pub(super) struct Driver<M> {
+    state: Mutex<State<M>>,
+    clock: Clock,
+    patience: Patience,
+    changed: Notify,
+}
+
+impl<M: Machine> Driver<M> {
+    /// Starts driving `machine` on the runtime of the caller.
+    pub(super) fn start(machine: M, patience: Patience) -> Arc<Self> {
+        let state = State { machine, links: HashMap::new(), sleeps_until: None };
+        let driver =
+            Arc::new(Self { state: Mutex::new(state), clock: Clock::start(), patience, changed: Notify::new() });
+        tokio::spawn(Arc::clone(&driver).keep_time());
+        driver
+    }
+
+    /// Changes the machine, and carries out what it wants then.
+    pub(super) fn with<T>(self: &Arc<Self>, change: impl FnOnce(&mut M, Instant) -> T) -> T {
+        let now = self.clock.now().mono;
+        let mut state = self.state.lock();
+        let result = change(&mut state.machine, now);
+        self.carry_out(&mut state);
+        result
+    }
+
+    /// Changes the machine; what it wants then is carried out soon, with what else there is by then.
+    pub(super) fn with_later<T>(&self, change: impl FnOnce(&mut M, Instant) -> T) -> T {
+        let now = self.clock.now().mono;
+        let result = change(&mut self.state.lock().machine, now);
+        self.changed.notify_one();
+        result
+    }
+
+    /// Looks at the machine.
+    pub(super) fn look<T>(&self, look: impl FnOnce(&M) -> T) -> T {
+        look(&self.state.lock().machine)
+    }
+
+    async fn keep_time(self: Arc<Self>) {
+        loop {
+            let deadline = {
+                let now = self.clock.now().mono;
+                let mut state = self.state.lock();
+                state.machine.handle_timeout(now);
+                self.carry_out(&mut state);
+                if state.machine.is_over() {
+                    return;
+                }
+                state.sleeps_until = state.machine.poll_timeout();
+                state.sleeps_until
+            };
+            match deadline {
+                Some(at) => {
+                    drop(tokio::time::timeout_at(self.clock.deadline(at), self.changed.notified()).await);
+                }
+                None => self.changed.notified().await,
+            }
+        }
+    }
+
+    fn carry_out(self: &Arc<Self>, state: &mut State<M>) {
+        while let Some(action) = state.machine.poll_action() {
+            match action {
+                Action::Connect { peer, address } => {
+                    let (sender, receiver) = mpsc::unbounded_channel();
+                    state.links.insert(peer, sender);
+                    tokio::spawn(Arc::clone(self).connect(peer, address, receiver));
+                }
+                Action::Send { peer, bytes } => {
+                    if let Some(link) = state.links.get(&peer) {
+                        // Its task is gone only if the connection has ended, which the machine is told.
+                        drop(link.send(bytes));
+                    }
+                }
+                Action::Close { peer } => {
+                    state.links.remove(&peer);
+                }
+                Action::Lookup(question) => {
+                    tokio::spawn(Arc::clone(self).ask(question));
+                }
+            }
+        }
+        let wanted = state.machine.poll_timeout();
+        let sooner = wanted.is_some_and(|at| state.sleeps_until.is_none_or(|until| at < until));
+        if sooner || state.machine.is_over() {
+            self.changed.notify_one();
+        }
+    }
+
+    async fn ask(self: Arc<Self>, question: lookup::Question) {
+        let answer = match timeout(self.patience.lookup, lookup::ask(&question)).await {
+            Ok(answer) => answer,
+            Err(_) => Err(format!("{}: no answer within {:?}", question.url(), self.patience.lookup)),
+        };
+        self.with(|machine, now| machine.handle_producers(now, answer));
+    }
+
+    /// A connection, from dialling to its end.
+    async fn connect(self: Arc<Self>, peer: PeerId, address: Arc<str>, outgoing: mpsc::UnboundedReceiver<Vec<u8>>) {
+        let reason = match dial(&address, self.patience.dial).await {
+            Ok((reader, writer)) => {
+                self.with(|machine, now| machine.handle_connected(now, peer));
+                self.carry(peer, reader, writer, outgoing).await
+            }
+            Err(error) => error,
+        };
+        let mut state = self.state.lock();
+        state.links.remove(&peer);
+        let now = self.clock.now().mono;
+        state.machine.handle_disconnected(now, peer, &reason);
+        self.carry_out(&mut state);
+    }
+
+    /// Carries bytes both ways until the connection ends: why it did.
+    async fn carry(
+        self: &Arc<Self>,
+        peer: PeerId,
+        mut reader: Reader,
+        mut writer: Writer,
+        mut outgoing: mpsc::UnboundedReceiver<Vec<u8>>,
+    ) -> String {
+        let write = async {
+            let mut batch = Vec::new();
+            while outgoing.recv_many(&mut batch, usize::MAX).await > 0 {
+                for bytes in batch.drain(..) {
+                    match timeout(self.patience.write, writer.write_all(&bytes)).await {
+                        Ok(Ok(())) => {}
+                        Ok(Err(error)) => return error.to_string(),
+                        Err(_) => return format!("cannot write for {:?}", self.patience.write),
+                    }
+                }
+            }
+            // The machine has no more use for the connection.
+            drop(writer.shutdown().await);
+            "closed".to_owned()
+        };
+        let read = async {
+            let mut buffer = BytesMut::new();
+            loop {
+                buffer.reserve(READ_BYTES);
+                match reader.read_buf(&mut buffer).await {
+                    Ok(0) => return "the broker closed the connection".to_owned(),
+                    Ok(_) => {
+                        let bytes = buffer.split().freeze();
+                        self.with(|machine, now| machine.handle_bytes(now, peer, bytes));
+                    }
+                    Err(error) => return error.to_string(),
+                }
+            }
+        };
+        tokio::pin!(write, read);
+        tokio::select! {
+            reason = &mut read => reason,
+            reason = &mut write => {
+                drop(timeout(LINGER, read).await);
+                reason
+            }
+        }
+    }
+}
+
+async fn dial(address: &str, patience: Duration) -> Result<(Reader, Writer), String> {
+    let parsed = ListenAddress::parse(address).map_err(|error| error.to_string())?;
+    let connecting = async {
+        match &parsed {
+            ListenAddress::Tcp { host, port } => {
+                let host = if host.is_empty() { "127.0.0.1" } else { host };
+                let socket = TcpStream::connect((host, *port)).await?;
+                socket.set_nodelay(true)?;
+                let (reader, writer) = socket.into_split();
+                Ok((Box::new(reader) as Reader, Box::new(writer) as Writer))
+            }
+            ListenAddress::Unix(path) => {
+                let (reader, writer) = UnixStream::connect(path).await?.into_split();
+                Ok((Box::new(reader) as Reader, Box::new(writer) as Writer))
+            }
+        }
+    };
+    match timeout(patience, connecting).await {
+        Ok(connected) => connected.map_err(|error: std::io::Error| error.to_string()),
+        Err(_) => Err(format!("cannot connect within {patience:?}")),
+    }
+}
