@@ -11,4 +11,5 @@ pub mod one_command;
 pub mod storage;
 pub mod tcp;
 pub mod terminal;
+pub mod tools;
 pub mod workers;

@@ -8,6 +8,7 @@
 //! - [`http`]: one HTTP request as bytes, one response as bytes.
 //! - [`scenario`]: the plain-text scenarios under `conformance/` and the machine that runs them.
 //! - [`client`]: publish, subscribe, drain: what load and fault tests do again and again.
+//! - [`tool`]: the command-line tools as processes.
 //! - [`process`]: what a running process costs.
 //! - [`disk`]: disks that get full or read-only.
 //! - [`bytes`]: how bytes are printed in failures.
@@ -22,4 +23,5 @@ pub mod http;
 pub mod nsqd;
 pub mod process;
 pub mod scenario;
+pub mod tool;
 pub mod wire;

@@ -76,6 +76,8 @@ pub enum Output {
 pub enum Event {
     /// A connection is subscribed.
     Connected(Arc<str>),
+    /// A connection was closed from here, as it was meant to be.
+    Closed(Arc<str>),
     /// A connection could not be opened, or ended.
     Disconnected {
         /// Of which nsqd.
@@ -266,7 +268,10 @@ impl Consumer {
     /// A connection could not be opened, or ended. `reason` is for people.
     pub fn handle_disconnected(&mut self, now: Instant, id: PeerId, reason: &str) {
         let Some(peer) = self.peers.remove(&id) else { return };
-        self.tell(Event::Disconnected { address: peer.address.clone(), reason: reason.to_owned() });
+        self.tell(match peer.phase {
+            Phase::Drained => Event::Closed(peer.address.clone()),
+            _ => Event::Disconnected { address: peer.address.clone(), reason: reason.to_owned() },
+        });
         let lasted = if peer.is_connected() { now.since(peer.opened_at) } else { Duration::ZERO };
         self.targets.on_closed(now, &peer.address, lasted, &self.options);
         if peer.is_connected() {

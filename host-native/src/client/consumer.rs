@@ -335,6 +335,7 @@ impl ConsumerMachine {
         let (topic, channel) = (self.machine.topic(), self.machine.channel());
         match &event {
             Event::Connected(address) => info!("[{topic}/{channel}] ({address}) connected"),
+            Event::Closed(address) => info!("[{topic}/{channel}] ({address}) closed"),
             Event::Disconnected { address, reason } => warn!("[{topic}/{channel}] ({address}) {reason}"),
             Event::Refused { address, error } => warn!("[{topic}/{channel}] ({address}) the broker says {error}"),
             Event::LookupFailed(reason) => warn!("[{topic}/{channel}] error querying nsqlookupd: {reason}"),

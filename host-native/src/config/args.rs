@@ -31,6 +31,7 @@ pub(super) enum Print {
     Help,
     Version,
     Completions(Shell),
+    Man,
 }
 
 /// Reads the arguments after the program's name.
@@ -102,6 +103,7 @@ impl<O: OptionSet> CommandLine<O> {
             Role::Builtin(Builtin::Completions) => self.print = Some(Print::Completions(parse_shell(flag, value)?)),
             Role::Builtin(Builtin::Help) => self.print = parse_switch(flag, value)?.then_some(Print::Help),
             Role::Builtin(Builtin::Version) => self.print = parse_switch(flag, value)?.then_some(Print::Version),
+            Role::Builtin(Builtin::Man) => self.print = parse_switch(flag, value)?.then_some(Print::Man),
             Role::Builtin(Builtin::Deprecated) => drop(parse_switch(flag, value)?),
         }
         Ok(())

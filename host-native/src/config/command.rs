@@ -1,4 +1,4 @@
-//! A description of the program for clap, made from the table: source of shell completions (and man pages).
+//! A description of the program for clap, made from the table: source of shell completions and man pages.
 //!
 //! clap never parses with it; see the module above for why.
 
@@ -32,7 +32,9 @@ fn describe_flag<O>(flag: &'static Flag<O>, defaults: &O) -> Arg {
     match flag.role {
         Role::Builtin(Builtin::Config) => arg.value_hint(ValueHint::FilePath),
         Role::Builtin(Builtin::Completions) => arg.value_parser(PossibleValuesParser::new(["bash", "zsh", "fish"])),
-        Role::Builtin(Builtin::Help | Builtin::Version | Builtin::Deprecated) => arg.action(ArgAction::SetTrue),
+        Role::Builtin(Builtin::Help | Builtin::Version | Builtin::Man | Builtin::Deprecated) => {
+            arg.action(ArgAction::SetTrue)
+        }
         Role::Option { get, .. } => {
             let kind = get(defaults).kind();
             let arg = arg.value_name(flag.placeholder.unwrap_or(kind.placeholder));
@@ -60,6 +62,21 @@ pub fn completions<O: OptionSet>(shell: Shell) -> String {
     String::from_utf8_lossy(&script).into_owned()
 }
 
+/// The page for `man` of the program, as roff.
+pub fn man_page<O: OptionSet>() -> String {
+    let mut page = Vec::new();
+    let program = O::PROGRAM;
+    let examples: Vec<_> =
+        program.examples.iter().map(|(command, does)| format!("  {command}\n      {does}")).collect();
+    let mut command = describe::<O>();
+    if !examples.is_empty() {
+        command = command.after_help(format!("Examples:\n\n{}", examples.join("\n")));
+    }
+    // Writing to memory does not fail.
+    drop(clap_mangen::Man::new(command).render(&mut page));
+    String::from_utf8_lossy(&page).into_owned()
+}
+
 impl Print {
     /// What to print on standard output.
     pub(super) fn text<O: OptionSet>(self, colours: bool) -> String {
@@ -67,6 +84,7 @@ impl Print {
             Self::Help => super::help_page::<O>(colours),
             Self::Version => version_text(O::PROGRAM.name) + "\n",
             Self::Completions(shell) => completions::<O>(shell),
+            Self::Man => man_page::<O>(),
         }
     }
 }

@@ -75,6 +75,8 @@ pub enum Builtin {
     Config,
     /// Print a completion script for this shell and end.
     Completions,
+    /// Print the page for `man` and end.
+    Man,
     /// A switch that once did something.
     Deprecated,
 }
@@ -83,7 +85,7 @@ impl Builtin {
     /// Stands alone and never takes the next word.
     pub fn is_switch(self) -> bool {
         match self {
-            Self::Help | Self::Version | Self::Deprecated => true,
+            Self::Help | Self::Version | Self::Man | Self::Deprecated => true,
             Self::Config | Self::Completions => false,
         }
     }

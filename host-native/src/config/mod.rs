@@ -28,9 +28,10 @@ mod number;
 mod value;
 
 pub use address::{BadListenAddress, ListenAddress};
-pub use command::{completions, describe};
+pub use command::{completions, describe, man_page};
 pub use duration::{BadDuration, format_duration, format_duration_seconds, parse_duration};
 pub use error::{ConfigError, FileError, UsageError};
+pub(crate) use flags::options;
 pub use flags::{Builtin, Flag, Group, OptionSet, Program, Role, Source, Sources, find_flag, read_option};
 pub use help::{help_page, usage_page};
 pub use load::{Loaded, Outcome, load, load_or_exit};
@@ -40,7 +41,10 @@ pub use value::{BadValue, Choice, Kind, OptionValue, Percentiles};
 /// The NSQ release whose behaviour the daemons have, and the version they report.
 pub const NSQ_VERSION: &str = "1.3.0";
 
-/// What `--version` prints, in nsqd's form: `nsqd v1.3.0 (built w/sansq 0.1.0)`.
+/// What `--version` prints, in nsqd's form: `nsqd v1.3.0 (built w/sansq 0.1.0)`. The tools have no more than `nsq_tail v1.3.0`.
 pub fn version_text(program: &str) -> String {
+    if program.contains('_') {
+        return format!("{program} v{NSQ_VERSION}");
+    }
     format!("{program} v{NSQ_VERSION} (built w/sansq {})", env!("CARGO_PKG_VERSION"))
 }

@@ -181,6 +181,7 @@ options! {
     }
 
     group "Beyond the reference": "Flags that other builds of nsqd do not have." {
+        builtin "man" = Man, "Prints a page for man. Try nsqd --man | man -l -.";
         builtin "completions" <"SHELL"> = Completions, "Prints a completion script (bash, zsh, fish). Try source <(nsqd --completions bash).";
         "publish-ack" => publish_ack: PublishAck = PublishAck::Accepted,
             "When a publish is answered. With accepted, when the message is queued, as nsqd does. With written, when it is in a file and so survives the end of the process. With synced, when it is on disk and so survives the end of the machine.";

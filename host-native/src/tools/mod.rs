@@ -1,0 +1,155 @@
+//! The command-line tools: `to_nsq`, `nsq_tail`, `nsq_stat`, `nsq_to_file`, `nsq_to_http`, `nsq_to_nsq`. Flags, output and
+//! exit codes are those of NSQ's tools 1.3.0 (`apps/`); where they lose data or fall over, these do not
+//! (`docs/differences.md`).
+//!
+//! Here is what they have in common: options to a running tool, where messages come from, signals. Each has a table of
+//! options and an async function. What talks to nsqd is [`crate::client`].
+
+pub mod nsq_tail;
+pub mod to_nsq;
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, anyhow, bail};
+use futures::stream::SelectAll;
+use futures::{Stream, StreamExt as _};
+use tokio::signal::unix::{SignalKind, signal};
+use tracing::warn;
+
+use crate::client::{Consumer, ConsumerControl, Message, Options};
+use crate::config::{NSQ_VERSION, OptionSet, load_or_exit};
+use crate::log::{self, LogFormat, LogLevel};
+
+/// A tool, from its arguments to its exit code: 0, 1 for what goes wrong, 2 for flags that make no sense.
+pub fn main<O: OptionSet>(
+    args: impl IntoIterator<Item = OsString>,
+    run: impl AsyncFnOnce(O, &[String]) -> Result<()>,
+) -> ExitCode {
+    let loaded = match load_or_exit::<O>(args, "") {
+        Ok(loaded) => loaded,
+        Err(code) => return code,
+    };
+    if log::init(&format!("[{}] ", O::PROGRAM.name), LogLevel::Info, LogFormat::Text).is_err() {
+        return ExitCode::FAILURE;
+    }
+    loaded.warnings.iter().for_each(|warning| warn!("{warning}"));
+    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return fail(&anyhow!(error)),
+    };
+    let result = runtime.block_on(run(loaded.options, &loaded.ignored));
+    // A read of standard input cannot be called off.
+    runtime.shutdown_background();
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => fail(&error),
+    }
+}
+
+/// Says why a tool ends, as Go's `log.Fatal` does: `2026/11/23 03:31:22 --topic required`.
+fn fail(error: &anyhow::Error) -> ExitCode {
+    let time = jiff::Zoned::now();
+    eprintln!("{} {error:#}", time.strftime("%Y/%m/%d %H:%M:%S"));
+    ExitCode::FAILURE
+}
+
+/// Where a tool's messages come from.
+pub(super) struct Source<'a> {
+    pub(super) nsqds: &'a [String],
+    pub(super) lookupds: &'a [String],
+}
+
+impl Source<'_> {
+    /// Exactly one kind of address is needed.
+    pub(super) fn check(&self) -> Result<()> {
+        match (self.nsqds, self.lookupds) {
+            ([], []) => bail!("--nsqd-tcp-address or --lookupd-http-address required"),
+            ([_, ..], [_, ..]) => bail!("use --nsqd-tcp-address or --lookupd-http-address not both"),
+            _ => Ok(()),
+        }
+    }
+
+    /// A consumer that starts to connect. An nsqd that was named and cannot be reached is an error.
+    pub(super) async fn consumer(&self, topic: &str, channel: &str, options: &Options) -> Result<Consumer> {
+        let mut builder = Consumer::builder(topic, channel).options(options.clone());
+        for address in self.nsqds {
+            builder = builder.nsqd(address);
+        }
+        for address in self.lookupds {
+            builder = builder.lookupd(address);
+        }
+        if self.nsqds.is_empty() { Ok(builder.start()?) } else { Ok(builder.connect().await?) }
+    }
+}
+
+/// The client's options for `tool`: its name, then what `pairs` say, each `name,value`.
+pub(super) fn client_options(tool: &str, flag: &str, pairs: &[String]) -> Result<Options> {
+    let mut options = Options::default();
+    options.client_mut().user_agent = format!("{tool}/{NSQ_VERSION} sansq/{}", env!("CARGO_PKG_VERSION"));
+    for pair in pairs {
+        options.set_pair(pair).with_context(|| format!("--{flag} {pair}"))?;
+    }
+    options.check().with_context(|| format!("--{flag}"))?;
+    Ok(options)
+}
+
+/// A channel that nobody else is likely to have, gone with its last consumer.
+pub(super) fn random_channel() -> String {
+    let number = std::hash::BuildHasher::hash_one(&std::hash::RandomState::new(), std::process::id()) % 999_999;
+    format!("tail{number:06}#ephemeral")
+}
+
+/// Messages of several consumers as one stream, each with the number of its consumer. It ends when all have stopped.
+pub(super) struct Messages {
+    streams: SelectAll<futures::stream::BoxStream<'static, (usize, Message)>>,
+    controls: Vec<ConsumerControl>,
+}
+
+impl Messages {
+    pub(super) fn new() -> Self {
+        Self { streams: SelectAll::new(), controls: Vec::new() }
+    }
+
+    /// One consumer more.
+    pub(super) fn add(&mut self, consumer: Consumer) {
+        let number = self.controls.len();
+        self.controls.push(consumer.control());
+        self.streams.push(consumer.map(move |message| (number, message)).boxed());
+    }
+
+    /// The next message, from any of them.
+    pub(super) async fn next(&mut self) -> Option<(usize, Message)> {
+        self.streams.next().await
+    }
+
+    /// What there is already.
+    pub(super) fn next_now(&mut self) -> Option<(usize, Message)> {
+        use futures::FutureExt as _;
+        self.streams.next().now_or_never().flatten()
+    }
+
+    /// Asks for no more.
+    pub(super) fn stop(&self) {
+        self.controls.iter().for_each(ConsumerControl::stop);
+    }
+
+    /// Stops. What nobody looked at yet goes back at once.
+    pub(super) async fn give_back(&mut self) {
+        self.stop();
+        while let Some((_, message)) = self.next().await {
+            message.requeue_without_backoff(Some(Duration::ZERO));
+        }
+    }
+}
+
+/// SIGINT and SIGTERM, as a stream.
+pub(super) fn terminations() -> Result<impl Stream<Item = ()> + Unpin> {
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    Ok(futures::stream::poll_fn(move |context| {
+        let interrupted = interrupt.poll_recv(context);
+        if interrupted.is_ready() { interrupted } else { terminate.poll_recv(context) }
+    }))
+}

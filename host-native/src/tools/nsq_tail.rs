@@ -1,0 +1,129 @@
+//! `nsq_tail`: prints messages as they come, each on a line, and finishes them once they are printed.
+
+use std::io::{self, BufWriter, Write};
+
+use anyhow::{Context as _, Result, bail};
+use futures::StreamExt as _;
+use tracing::info;
+
+use super::{Messages, Source, client_options, random_channel, terminations};
+use crate::client::Message;
+use crate::config::{Program, options};
+
+const PROGRAM: Program = Program {
+    name: "nsq_tail",
+    title: "prints messages as they come",
+    about: "\
+        Subscribes to topics and prints each message on a line. Without --channel it has a channel of its own, which is \
+        gone when the tool ends, so that it takes no messages from anybody.",
+    examples: &[
+        ("nsq_tail --topic=greetings --nsqd-tcp-address=127.0.0.1:4150", "What one nsqd has, as it comes."),
+        (
+            "nsq_tail --topic=greetings -n 10 --lookupd-http-address=find1:4161",
+            "Ten messages from all nsqds of the topic.",
+        ),
+    ],
+};
+
+options! {
+    /// Everything `nsq_tail` can be told.
+    pub struct NsqTailOptions for PROGRAM;
+
+    group "What to print": "Messages, and how many of them." {
+        builtin "help" = Help, "Prints this page.";
+        builtin "version" = Version, "Prints the version.";
+        builtin "man" = Man, "Prints a page for man. Try nsq_tail --man | man -l -.";
+        builtin "completions" <"SHELL"> = Completions, "Prints a completion script (bash, zsh, fish). Try source <(nsq_tail --completions bash).";
+        "topic" <"TOPIC"> => topics: Vec<String> = Vec::new(),
+            "A topic to print.";
+        "channel" <"CHANNEL"> => channel: String = String::new(),
+            "The channel to read from. One of its own, tail123456#ephemeral, if not said.";
+        "n" => count: u64 = 0,
+            "Ends after so many messages of a topic. 0 goes on for ever.";
+        "print-topic" => print_topic: bool = false,
+            "Prints the topic before each message.";
+    }
+
+    group "Where from": "Either nsqds, or nsqlookupds that know them." {
+        "nsqd-tcp-address" <"HOST:PORT"> => nsqd_tcp_addresses: Vec<String> = Vec::new(),
+            "An nsqd to read from.";
+        "lookupd-http-address" <"HOST:PORT"> => lookupd_http_addresses: Vec<String> = Vec::new(),
+            "An nsqlookupd to ask for nsqds.";
+        "max-in-flight" => max_in_flight: u64 = 200,
+            "The most messages to have at once.";
+        "consumer-opt" <"NAME,VALUE"> => consumer_opts: Vec<String> = Vec::new(),
+            "An option of the client, such as max_attempts,0. Its name alone means true.";
+    }
+}
+
+/// Runs it until it has printed what it should, or a signal.
+pub async fn run(options: NsqTailOptions, _: &[String]) -> Result<()> {
+    let source = Source { nsqds: &options.nsqd_tcp_addresses, lookupds: &options.lookupd_http_addresses };
+    source.check()?;
+    if options.topics.is_empty() {
+        bail!("--topic required");
+    }
+    let channel = if options.channel.is_empty() { random_channel() } else { options.channel.clone() };
+    let mut client = client_options("nsq_tail", "consumer-opt", &options.consumer_opts)?;
+    // No more than are to be printed, so that nobody else's are held back.
+    let most = if options.count == 0 { options.max_in_flight } else { options.max_in_flight.min(options.count) };
+    client.client_mut().max_in_flight = u32::try_from(most).unwrap_or(u32::MAX);
+
+    let mut messages = Messages::new();
+    for topic in &options.topics {
+        info!("Adding consumer for topic: {topic}");
+        messages.add(source.consumer(topic, &channel, &client).await?);
+    }
+    let mut tail =
+        Tail { out: BufWriter::new(io::stdout().lock()), printed: Vec::new(), counts: vec![0; options.topics.len()] };
+    let mut signals = terminations()?;
+    loop {
+        let mut next = tokio::select! {
+            _ = signals.next() => break,
+            next = messages.next() => next,
+        };
+        while let Some((topic, message)) = next {
+            tail.print(options.print_topic.then(|| options.topics[topic].as_str()), message)?;
+            tail.counts[topic] += 1;
+            if tail.counts[topic] == options.count {
+                tail.finish()?;
+                messages.give_back().await;
+                return Ok(());
+            }
+            next = messages.next_now();
+        }
+        tail.finish()?;
+    }
+    messages.give_back().await;
+    Ok(())
+}
+
+struct Tail<W> {
+    out: W,
+    /// Printed, and not finished yet.
+    printed: Vec<Message>,
+    /// Messages printed, by topic.
+    counts: Vec<u64>,
+}
+
+impl<W: Write> Tail<W> {
+    fn print(&mut self, topic: Option<&str>, message: Message) -> Result<()> {
+        let mut print = || {
+            if let Some(topic) = topic {
+                write!(self.out, "{topic} | ")?;
+            }
+            self.out.write_all(&message.body)?;
+            self.out.write_all(b"\n")
+        };
+        print().context("cannot write to standard output")?;
+        self.printed.push(message);
+        Ok(())
+    }
+
+    /// Finishes what was printed, once it is really written.
+    fn finish(&mut self) -> Result<()> {
+        self.out.flush().context("cannot write to standard output")?;
+        self.printed.drain(..).for_each(Message::finish);
+        Ok(())
+    }
+}

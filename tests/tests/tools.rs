@@ -1,0 +1,129 @@
+//! `to_nsq` and `nsq_tail` as processes against nsqd, and what all tools have in common: flags, errors, exit codes.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on should stop")]
+
+use rustix::process::Signal;
+use sansq_tests::client::{connect, eventually, publish, stats};
+use sansq_tests::daemon::Daemon;
+use sansq_tests::tool::{Tool, run};
+
+/// What a tool printed, having ended well.
+fn output(name: &str, args: &[&str], input: &str) -> String {
+    let output = run(name, args, input.as_bytes()).unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// What a tool said and its exit code, having ended badly.
+fn failure(name: &str, args: &[&str]) -> (i32, String) {
+    let output = run(name, args, b"x\n").unwrap();
+    (output.status.code().unwrap(), String::from_utf8(output.stderr).unwrap())
+}
+
+fn address(nsqd: &Daemon) -> String {
+    format!("--nsqd-tcp-address={}", nsqd.tcp)
+}
+
+fn publish_all(nsqd: &Daemon, topic: &str, bodies: &[&str]) {
+    let mut connection = connect(nsqd, "").unwrap();
+    for body in bodies {
+        publish(&mut connection, topic, body.as_bytes()).unwrap();
+    }
+}
+
+#[test]
+fn to_nsq_publishes_lines_and_keeps_the_last_one_whole() {
+    let nsqd = Daemon::start(&[]).unwrap();
+    output("to_nsq", &["--topic=t", &address(&nsqd)], "one\n\ntwo\nthree");
+    let tailed = output("nsq_tail", &["--topic=t", "--channel=c", "-n=3", &address(&nsqd)], "");
+    assert_eq!(tailed, "one\ntwo\nthree\n");
+    output("to_nsq", &["--topic=d", "--delimiter=,", &address(&nsqd)], "x,y,");
+    let tailed = output("nsq_tail", &["--topic=d", "--channel=c", "-n=2", &address(&nsqd)], "");
+    assert_eq!(tailed, "x\ny\n");
+}
+
+#[test]
+fn to_nsq_publishes_everything_everywhere_in_order() {
+    const COUNT: usize = 5000;
+    let (first, second) = (Daemon::start(&[]).unwrap(), Daemon::start(&[]).unwrap());
+    let lines: String = (0..COUNT).map(|number| format!("{number}\n")).collect();
+    output("to_nsq", &["--topic=t", &address(&first), &address(&second)], &lines);
+    for nsqd in [&first, &second] {
+        let tailed = output("nsq_tail", &["--topic=t", "--channel=c", &format!("-n={COUNT}"), &address(nsqd)], "");
+        assert_eq!(tailed, lines);
+    }
+}
+
+#[test]
+fn to_nsq_ends_with_the_first_message_that_is_refused() {
+    let nsqd = Daemon::start(&["--max-msg-size=4"]).unwrap();
+    let (code, said) = failure("to_nsq", &["--topic=t", "--producer-opt=dial_timeout,5s", &address(&nsqd)]);
+    assert_eq!((code, said.as_str()), (0, ""));
+    let output = run("to_nsq", &["--topic=t", &address(&nsqd)], b"12345\n").unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("E_BAD_MESSAGE"));
+}
+
+#[test]
+fn nsq_tail_takes_no_more_than_it_prints_and_finishes_the_last_one() {
+    let nsqd = Daemon::start(&[]).unwrap();
+    publish_all(&nsqd, "t", &["m0", "m1", "m2", "m3"]);
+    let args = ["--topic=t", "--channel=c", "-n=2", "--print-topic", &address(&nsqd)];
+    assert_eq!(output("nsq_tail", &args, ""), "t | m0\nt | m1\n");
+    let of_channel = || stats(&nsqd, "t").unwrap()["channels"][0].clone();
+    assert!(eventually(|| of_channel()["in_flight_count"] == 0));
+    let channel = of_channel();
+    assert_eq!((&channel["depth"], &channel["requeue_count"]), (&2.into(), &0.into()), "{channel}");
+}
+
+#[test]
+fn nsq_tail_reads_from_a_channel_of_its_own_until_it_is_told_to_end() {
+    let nsqd = Daemon::start(&[]).unwrap();
+    let mut tail = Tool::start("nsq_tail", &["--topic=t", &address(&nsqd)]).unwrap();
+    tail.wait_error("connected").unwrap();
+    let name = stats(&nsqd, "t").unwrap()["channels"][0]["channel_name"].as_str().unwrap().to_owned();
+    let digits = name.strip_prefix("tail").unwrap().strip_suffix("#ephemeral").unwrap();
+    assert!(digits.len() == 6 && digits.bytes().all(|digit| digit.is_ascii_digit()), "{name}");
+    publish_all(&nsqd, "t", &["hello"]);
+    assert_eq!(tail.line().unwrap(), "hello");
+    tail.signal(Signal::TERM).unwrap();
+    assert!(tail.finish().unwrap().status.success());
+    assert!(eventually(|| stats(&nsqd, "t").unwrap()["channels"] == serde_json::json!([])));
+}
+
+#[test]
+fn flags_that_make_no_sense_are_refused() {
+    let nowhere = "--nsqd-tcp-address=127.0.0.1:1";
+    for (name, args, code, text) in [
+        ("to_nsq", &[nowhere][..], 1, "--topic required"),
+        ("to_nsq", &["--topic=t", "--delimiter=ab", nowhere], 1, "--delimiter must be a single byte"),
+        ("to_nsq", &["--topic=t"], 1, "--nsqd-tcp-address required"),
+        ("to_nsq", &["--topic=t", nowhere], 1, "not connected"),
+        ("to_nsq", &["--topic=t", "--producer-opt=nope,1", nowhere], 1, "invalid option nope"),
+        ("nsq_tail", &[], 1, "--nsqd-tcp-address or --lookupd-http-address required"),
+        ("nsq_tail", &[nowhere], 1, "--topic required"),
+        ("nsq_tail", &[nowhere, "--topic=t"], 1, "error connecting to nsqd 127.0.0.1:1"),
+        ("nsq_tail", &[nowhere, "--topic=a b"], 1, "invalid topic name"),
+        ("nsq_tail", &[nowhere, "--lookupd-http-address=h:1"], 1, "not both"),
+        ("nsq_tail", &["--lookupd-http-address=h", "--topic=t"], 1, "missing port"),
+        ("nsq_tail", &["--tpoic=t"], 2, "did you mean --topic?"),
+        ("nsq_tail", &[nowhere, "--topic=t", "--consumer-opt=snappy"], 1, "option snappy is not available"),
+    ] {
+        let (got, said) = failure(name, args);
+        assert_eq!(got, code, "{name} {args:?}: {said}");
+        assert!(said.contains(text), "{name} {args:?}: {said}");
+    }
+}
+
+#[test]
+fn every_tool_explains_itself() {
+    for name in ["nsq_tail", "to_nsq"] {
+        assert_eq!(output(name, &["--version"], ""), format!("{name} v1.3.0\n"));
+        let help = output(name, &["--help"], "");
+        assert!(help.starts_with(name) && help.contains("Examples") && help.contains("--nsqd-tcp-address"), "{help}");
+        assert!(output(name, &["--man"], "").contains(".TH"));
+        for shell in ["bash", "zsh", "fish"] {
+            assert!(output(name, &["--completions", shell], "").contains("nsqd-tcp-address"));
+        }
+    }
+}
