@@ -125,11 +125,12 @@ impl World {
         if wanted != "*" && wanted != self.nodes[node as usize].name || self.clients[client as usize].removed {
             return None;
         }
-        let wires = &mut self.wires;
-        Some(*self.wire_index.entry((client, node)).or_insert_with(|| {
-            wires.push(Wire::new(client, node));
-            wires.len() as u32 - 1
-        }))
+        let known = self.wires.iter().position(|wire| (wire.client, wire.node) == (client, node));
+        let index = known.unwrap_or_else(|| {
+            self.wires.push(Wire::new(client, node));
+            self.wires.len() - 1
+        });
+        Some(index as u32)
     }
 
     fn add_producer(&mut self, name: &str, options: ProducerOptions) -> Result<(), ActionError> {

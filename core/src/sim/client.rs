@@ -1,7 +1,6 @@
 //! Client programs as processes: they start, crash and stall, and have wires to nodes. What they do is [`Producer`]'s and
 //! [`Consumer`]'s.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -83,7 +82,7 @@ pub(super) struct Client {
     pub(super) counts: Counts,
     pub(super) armed: Option<Instant>,
     /// Wires where it waits for the connection to be taken, and until when.
-    dialing: BTreeMap<u32, Instant>,
+    dialing: Vec<(u32, Instant)>,
 }
 
 impl Client {
@@ -96,7 +95,7 @@ impl Client {
             program,
             counts: Counts::default(),
             armed: None,
-            dialing: BTreeMap::new(),
+            dialing: Vec::new(),
         }
     }
 
@@ -187,7 +186,7 @@ impl Client {
 
     /// A connection is open.
     pub(super) fn on_open(&mut self, now: Instant, wire: u32) {
-        self.dialing.remove(&wire);
+        self.dialing.retain(|(dialed, _)| *dialed != wire);
         match &mut self.program {
             Program::Producer(producer) => producer.on_open(now, wire),
             Program::Consumer(consumer) => consumer.on_open(now, wire),
@@ -196,7 +195,7 @@ impl Client {
 
     /// A connection ended, or was refused.
     pub(super) fn on_closed(&mut self, now: Instant, wire: u32, reason: &str) {
-        self.dialing.remove(&wire);
+        self.dialing.retain(|(dialed, _)| *dialed != wire);
         match &mut self.program {
             Program::Producer(producer) => producer.on_closed(now, wire, reason),
             Program::Consumer(consumer) => consumer.on_closed(now, wire, reason),
@@ -216,7 +215,7 @@ impl Client {
         if !self.up {
             return;
         }
-        while let Some((&wire, _)) = self.dialing.iter().find(|(_, until)| **until <= now) {
+        while let Some(&(wire, _)) = self.dialing.iter().find(|(_, until)| *until <= now) {
             out.doings.push((wire, Doing::GiveUp));
             self.on_closed(now, wire, "i/o timeout");
         }
@@ -237,7 +236,7 @@ impl Client {
             Program::Producer(producer) => producer.next_deadline(self.stalled),
             Program::Consumer(consumer) => consumer.next_deadline(self.stalled),
         };
-        self.dialing.values().copied().chain(program).min()
+        self.dialing.iter().map(|&(_, until)| until).chain(program).min()
     }
 }
 

@@ -1,8 +1,6 @@
 //! A consumer program: the client library's [`Consumer`], connected to one node or to all, and what the program does with
 //! the messages ([`Handler`]).
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -24,9 +22,10 @@ pub(super) struct Consumer {
     handler: Handler,
     /// While the process runs.
     machine: Option<client::Consumer>,
-    /// By the node's name.
-    wires: BTreeMap<Arc<str>, u32>,
-    peers: BTreeMap<PeerId, u32>,
+    /// Nodes' names and the wires there. These lists are short: no maps, which are much code in a page.
+    wires: Vec<(Box<str>, u32)>,
+    /// Connections and their wires.
+    peers: Vec<(PeerId, u32)>,
     rng: Rng,
     verdicts: Vec<Verdict>,
 }
@@ -37,8 +36,8 @@ impl Consumer {
             options,
             handler: Handler::new(Rng::new(rng.next_u64())),
             machine: None,
-            wires: BTreeMap::new(),
-            peers: BTreeMap::new(),
+            wires: Vec::new(),
+            peers: Vec::new(),
             rng,
             verdicts: Vec::new(),
         }
@@ -79,7 +78,7 @@ impl Consumer {
     }
 
     pub(super) fn add_wire(&mut self, now: Instant, node: &str, wire: u32) {
-        self.wires.insert(Arc::from(node), wire);
+        self.wires.push((node.into(), wire));
         if let Some(machine) = &mut self.machine {
             machine.add_nsqd(now, node);
         }
@@ -92,7 +91,11 @@ impl Consumer {
     }
 
     fn peer(&self, wire: u32) -> Option<PeerId> {
-        self.peers.iter().find(|(_, known)| **known == wire).map(|(&peer, _)| peer)
+        self.peers.iter().find(|(_, known)| *known == wire).map(|&(peer, _)| peer)
+    }
+
+    fn wire(&self, peer: PeerId) -> Option<u32> {
+        self.peers.iter().find(|(known, _)| *known == peer).map(|&(_, wire)| wire)
     }
 
     pub(super) fn on_open(&mut self, now: Instant, wire: u32) {
@@ -103,7 +106,7 @@ impl Consumer {
 
     pub(super) fn on_closed(&mut self, now: Instant, wire: u32, reason: &str) {
         if let (Some(peer), Some(machine)) = (self.peer(wire), &mut self.machine) {
-            self.peers.remove(&peer);
+            self.peers.retain(|(known, _)| *known != peer);
             machine.handle_disconnected(now, peer, reason);
         }
     }
@@ -133,28 +136,29 @@ impl Consumer {
         while let Some(output) = self.machine.as_mut().and_then(client::Consumer::poll_output) {
             match output {
                 Output::Message { peer, message } => {
-                    let Some(&wire) = self.peers.get(&peer) else { continue };
+                    let Some(wire) = self.wire(peer) else { continue };
                     let number = number_of(&message.body).unwrap_or(0);
                     out.reports.push(Report::Received { wire, number, attempts: message.attempts });
                     self.handler.take(Held::new(peer, wire, message.id, number), &message.body, &self.options);
                 }
                 Output::GaveUp { peer, message } => {
-                    let Some(&wire) = self.peers.get(&peer) else { continue };
+                    let Some(wire) = self.wire(peer) else { continue };
                     let number = number_of(&message.body).unwrap_or(0);
                     out.reports.push(Report::Received { wire, number, attempts: message.attempts });
                     out.reports.push(Report::Finished { wire, number });
                 }
                 Output::Connect { peer, address } => {
-                    if let Some(&wire) = self.wires.get(&address) {
-                        self.peers.insert(peer, wire);
+                    if let Some(&(_, wire)) = self.wires.iter().find(|(node, _)| **node == *address) {
+                        self.peers.push((peer, wire));
                         out.doings.push((wire, Doing::Dial));
                     }
                 }
                 Output::Send { peer, bytes } => {
-                    out.doings.extend(self.peers.get(&peer).map(|&wire| (wire, Doing::Send(bytes))));
+                    out.doings.extend(self.wire(peer).map(|wire| (wire, Doing::Send(bytes))));
                 }
                 Output::Close { peer } => {
-                    out.doings.extend(self.peers.remove(&peer).map(|wire| (wire, Doing::Close)));
+                    out.doings.extend(self.wire(peer).map(|wire| (wire, Doing::Close)));
+                    self.peers.retain(|(known, _)| *known != peer);
                 }
                 Output::Lookup { .. } | Output::Event(_) => {}
             }

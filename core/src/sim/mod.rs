@@ -66,7 +66,7 @@ pub use scenario::{SCENARIOS, Scenario, scenario};
 pub use script::{Action, ActionError, Script};
 pub use view::{
     BackoffView, ChannelView, ConsumerView, DeadlineView, DiskView, FrameView, LifeStepView, MessageLife, NodeView,
-    ProducerView, TopicView, View, ViewLimits, WireView,
+    ProducerView, Table, TopicView, View, ViewLimits, WireView,
 };
 pub use world::Violation;
 

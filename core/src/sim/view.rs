@@ -1,9 +1,7 @@
 //! The world as a page or a person wants to see it: plain values, names instead of indices where they are read. Made when
 //! asked for; looking changes nothing.
 
-use std::collections::BTreeMap;
-
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 use crate::time::Instant;
 use crate::topic::{ChannelStats, Place, TopicStats};
@@ -51,7 +49,7 @@ pub struct NodeView {
     pub up: bool,
     /// `down`, `starting`, `up` or `stopping`.
     pub state: &'static str,
-    pub config: BTreeMap<&'static str, String>,
+    pub config: Table,
     pub disk: DiskView,
     pub topics: Vec<TopicView>,
 }
@@ -120,7 +118,7 @@ pub struct ProducerView {
     pub node: String,
     pub up: bool,
     pub stalled: bool,
-    pub options: BTreeMap<&'static str, String>,
+    pub options: Table,
     pub published: u64,
     pub acked: u64,
     pub failed: u64,
@@ -137,7 +135,7 @@ pub struct ConsumerView {
     pub channel: String,
     pub up: bool,
     pub stalled: bool,
-    pub options: BTreeMap<&'static str, String>,
+    pub options: Table,
     pub ready: u64,
     pub in_flight: u64,
     pub finished: u64,
@@ -235,8 +233,25 @@ pub(super) fn millis(at: Instant) -> f64 {
     at.as_nanos() as f64 / 1e6
 }
 
-fn table<T: Options>(options: &T) -> BTreeMap<&'static str, String> {
-    options.entries().collect()
+/// Options by their keys.
+#[derive(Clone, Debug)]
+pub struct Table(Vec<(&'static str, String)>);
+
+impl Table {
+    /// Keys and values.
+    pub fn iter(&self) -> impl Iterator<Item = (&'static str, &str)> {
+        self.0.iter().map(|(key, value)| (*key, value.as_str()))
+    }
+}
+
+impl Serialize for Table {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.iter())
+    }
+}
+
+fn table<T: Options>(options: &T) -> Table {
+    Table(options.entries().collect())
 }
 
 impl World {

@@ -3,7 +3,6 @@
 //!
 //! A *step* is one event handled or one action applied. All chance is drawn from generators in here, one for each concern.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::broker::Output;
@@ -59,8 +58,6 @@ pub(super) struct World {
     pub(super) nodes: Vec<Node>,
     pub(super) clients: Vec<Client>,
     pub(super) wires: Vec<Wire>,
-    /// By client and node.
-    pub(super) wire_index: BTreeMap<(u32, u32), u32>,
     pub(super) network: Network,
     pub(super) places: Places,
     /// The number the next message gets.
@@ -99,7 +96,6 @@ impl World {
             nodes: Vec::new(),
             clients: Vec::new(),
             wires: Vec::new(),
-            wire_index: BTreeMap::new(),
             network: Network::new(generator(seed, Salt::Network, 0)),
             places: Places::default(),
             next_number: 0,
