@@ -5,6 +5,7 @@
 //! Here is what they have in common: options to a running tool, where messages come from, signals. Each has a table of
 //! options and an async function. What talks to nsqd is [`crate::client`].
 
+pub mod nsq_stat;
 pub mod nsq_tail;
 pub mod to_nsq;
 
