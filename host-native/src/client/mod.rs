@@ -52,7 +52,7 @@
 mod consumer;
 mod driver;
 pub mod http;
-pub(crate) mod lookup;
+mod lookup;
 mod options;
 mod producer;
 

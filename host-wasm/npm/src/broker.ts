@@ -161,13 +161,15 @@ export class Broker extends Emitter<BrokerEvents> {
   /**
    * As {@link advance}, for handlers that are `async`: after each thing that happens they may go on as far as they can without
    * waiting for a timer or a socket of the machine.
+   *
+   * @param settled is awaited after each thing that happens, instead.
    */
-  async advanceAsync(ms: number): Promise<void> {
+  async advanceAsync(ms: number, settled: () => Promise<void> = turn): Promise<void> {
     const to = this.now + milliseconds(ms)
     this.#begin()
     try {
-      await turn()
-      while (this.#step(to)) await turn()
+      await settled()
+      while (this.#step(to)) await settled()
     } finally {
       this.#advancing = false
     }

@@ -20,6 +20,9 @@ export interface ListenOptions extends BrokerOptions {
   broker?: Broker
 }
 
+/** Milliseconds that a client in this process needs at most to answer. */
+const PATIENCE = 2
+
 /** A broker that listens. */
 export interface Listener {
   /** The broker that is served: publish, subscribe and look at statistics without a socket. */
@@ -31,6 +34,12 @@ export interface Listener {
   /** Of the HTTP API, if there is one. */
   readonly httpPort: number | undefined
   readonly httpAddress: string | undefined
+  /**
+   * Lets `ms` virtual milliseconds pass, where time does not follow the clock. After each thing that happens on the way, heartbeats
+   * for one, clients have `patience` milliseconds of the clock to say something, and as much again after everything they say.
+   * Default 2, which is enough for clients in this process.
+   */
+  advance(ms: number, options?: { patience?: number }): Promise<void>
   /** Closes all connections and ports, and frees the broker unless it was given. */
   close(): Promise<void>
 }
@@ -40,13 +49,24 @@ export async function listen(options: ListenOptions = {}): Promise<Listener> {
   const host = options.host ?? '127.0.0.1'
   const broker = options.broker ?? new Broker(options)
   const sockets = new Set<Socket>()
+  let heard = 0
   const tcp = createServer({ allowHalfOpen: true, noDelay: true }, (socket) => {
     sockets.add(socket)
     socket.on('close', () => sockets.delete(socket))
+    socket.on('data', () => (heard += 1))
     serve(broker, socket)
   })
   const http = options.http === undefined || options.http === false ? undefined : httpServer(broker)
   const stop = options.realTime === false ? undefined : broker.followRealTime()
+  const advance = (ms: number, { patience = PATIENCE } = {}): Promise<void> =>
+    broker.advanceAsync(ms, async () => {
+      for (let before = -1; before !== heard; ) {
+        before = heard
+        await new Promise((resolve) => setTimeout(resolve, patience))
+        // However busy the machine is: once for the client to read, once for it to be heard.
+        for (let round = 0; round < 3; round += 1) await new Promise((resolve) => setImmediate(resolve))
+      }
+    })
   const close = async (): Promise<void> => {
     stop?.()
     for (const socket of sockets) socket.destroy()
@@ -59,7 +79,7 @@ export async function listen(options: ListenOptions = {}): Promise<Listener> {
     const httpPort = http && (await bound(http, options.http === true ? 0 : Number(options.http), host))
     const at = (port: number): string => (host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`)
     const httpAddress = httpPort === undefined ? undefined : at(httpPort)
-    return { broker, host, port, address: at(port), httpPort, httpAddress, close }
+    return { broker, host, port, address: at(port), httpPort, httpAddress, advance, close }
   } catch (error) {
     await close()
     throw error

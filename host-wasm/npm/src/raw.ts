@@ -13,7 +13,7 @@ let panic: SansqPanic | undefined
 
 /** Loads the module from `source`. The second time does nothing. */
 export async function load(source: WasmSource | PromiseLike<WasmSource>): Promise<void> {
-  await glue.default({ module_or_path: Promise.resolve(source) })
+  await glue.default({ module_or_path: await source })
   ready = true
 }
 

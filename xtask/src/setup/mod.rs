@@ -38,6 +38,10 @@ pub(crate) const NODE: Tool = Tool {
     install: Install::Apt(&["nodejs", "npm"]),
 };
 
+/// The browser that pages are tested in.
+pub(crate) const CHROMIUM: Tool =
+    Tool { name: "chromium", probe: &["/usr/bin/chromium", "--version"], install: Install::Apt(&["chromium"]) };
+
 /// With what makes a virtual environment.
 pub(crate) const PYTHON: Tool = Tool {
     name: "python3 with venv",

@@ -60,21 +60,22 @@ impl Wasm {
         command
     }
 
-    /// Builds the library of `package` in the profile `wasm`, with these features of it.
-    pub(crate) fn build(&self, package: &str, features: &[&str]) -> Command {
+    /// Builds the library of `package` in a profile, with these features of it.
+    pub(crate) fn build(&self, package: &str, profile: &str, features: &[&str]) -> Command {
         let mut command = self.cargo("build");
-        command.args(["--quiet", "--profile", "wasm", "--package", package]);
+        command.args(["--quiet", "--profile", profile, "--package", package]);
         command.args(features.iter().flat_map(|feature| ["--features", feature]));
         command
     }
 
     /// Makes ES modules for the web, `library.js` and `library_bg.wasm`, in `directory` from what [`build`](Self::build) made.
     /// The module can be loaded anew when it has trapped.
-    pub(crate) fn bindgen(&self, library: &str, directory: &Path) -> Command {
+    pub(crate) fn bindgen(&self, library: &str, profile: &str, directory: &Path) -> Command {
         let mut command = Command::new(self.tools.join(TOOLS[0]));
         command.args(["--target", "web", "--omit-default-module-path", "--experimental-reset-state-function"]);
         command.args(["--remove-name-section", "--remove-producers-section", "--out-dir"]).arg(directory);
-        command.arg(self.target.join(TARGET).join("wasm").join(library).with_extension("wasm"));
+        let profile = if profile == "dev" { "debug" } else { profile };
+        command.arg(self.target.join(TARGET).join(profile).join(library).with_extension("wasm"));
         command
     }
 }

@@ -1,9 +1,9 @@
 //! What the parts of `cargo xtask test` run.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::{Result, bail};
+use anyhow::{Result, bail, ensure};
 
 use super::Steps;
 use super::count::Runner;
@@ -100,11 +100,35 @@ fn wasm(steps: &mut Steps) -> Result<()> {
 }
 
 fn package(steps: &mut Steps) -> Result<()> {
+    setup::CHROMIUM.ensure()?;
     let directory = root().join("tests/package");
     let tarball = web::package::build(&steps.target)?;
+    let panics = steps.target.join("test/package-that-panics");
+    web::package::variant(&steps.target, &["panic-on-demand"], &panics)?;
     setup::node_modules(&directory)?;
     setup::node_package(&directory, &tarball)?;
-    steps.step(Runner::Node, words(&["npm", "test", "--silent"]).current_dir(directory))?;
+    let hashes = steps.target.join("test/hashes.txt");
+    let native = cargo().args(["run", "--quiet", "--package", "sansq-core", "--example", "hashes"]).output()?;
+    ensure!(native.status.success(), "{}", String::from_utf8_lossy(&native.stderr));
+    std::fs::write(&hashes, native.stdout)?;
+    let mut tests = words(&["npm", "test", "--silent"]);
+    tests.env("SANSQ_PANICS", panics).env("SANSQ_HASHES", hashes);
+    steps.step(Runner::Node, tests.current_dir(&directory))?;
+    clients_on_package(steps, &directory)
+}
+
+/// The suites of client libraries, with the package's broker in nsqd's place. It has no disk to come back from.
+fn clients_on_package(steps: &mut Steps, package: &Path) -> Result<()> {
+    let nsqd = format!("node {}", package.join("nsqd.js").display());
+    let nsqjs = clients("node");
+    setup::node_modules(&nsqjs)?;
+    let mut tests = words(&["npm", "test", "--silent", "--", "publish.test.js", "redelivery.test.js"]);
+    steps.step(Runner::Node, tests.current_dir(nsqjs).env("SANSQ_NSQD", &nsqd))?;
+    let pynsq = clients("python");
+    let python = setup::python_environment(&steps.target, &pynsq.join("requirements.txt"))?;
+    let mut tests = Command::new(python);
+    tests.args(["-m", "pytest", "test_publish.py", "test_redelivery.py"]).current_dir(pynsq);
+    steps.step(Runner::Pytest, tests.env("SANSQ_NSQD", nsqd))?;
     Ok(())
 }
 

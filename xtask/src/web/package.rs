@@ -19,8 +19,8 @@ pub(crate) fn build(target: &Path) -> Result<PathBuf> {
     let wasm = Wasm::ensure(target)?;
     setup::node_modules(&sources)?;
     let bindings = sources.join("src/generated");
-    run(&mut wasm.build("sansq-wasm", &[]))?;
-    run(&mut wasm.bindgen(LIBRARY, &bindings))?;
+    run(&mut wasm.build("sansq-wasm", "wasm", &[]))?;
+    run(&mut wasm.bindgen(LIBRARY, "wasm", &bindings))?;
     let package = root().join("host-wasm/pkg");
     if package.exists() {
         fs::remove_dir_all(&package).with_context(|| format!("remove {}", package.display()))?;
@@ -28,6 +28,17 @@ pub(crate) fn build(target: &Path) -> Result<PathBuf> {
     compile(&sources)?;
     assemble(&sources, &package)?;
     pack(&package)
+}
+
+/// A copy of the package that is there, in `directory`: with a wasm that is built in no time and has these features.
+pub(crate) fn variant(target: &Path, features: &[&str], directory: &Path) -> Result<()> {
+    let wasm = Wasm::ensure(target)?;
+    let bindings = target.join("test/bindings");
+    run(&mut wasm.build("sansq-wasm", "dev", features))?;
+    run(&mut wasm.bindgen(LIBRARY, "dev", &bindings))?;
+    fs::create_dir_all(directory)?;
+    run(words(&["cp", "-R"]).arg(root().join("host-wasm/pkg/.")).arg(directory))?;
+    place(&bindings, directory)
 }
 
 /// TypeScript to JavaScript and types, in `host-wasm/pkg/dist`.

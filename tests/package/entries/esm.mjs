@@ -1,0 +1,9 @@
+import { Broker, Simulation } from 'sansq'
+
+const broker = new Broker()
+broker.subscribe('t', 'c', (message) => console.log(message.text))
+broker.publish('t', 'hello')
+broker.free()
+const simulation = new Simulation({ scenario: 'first-message' })
+simulation.runUntil(5000)
+console.log(simulation.now)

@@ -1,0 +1,12 @@
+const { readFileSync } = require('node:fs')
+const { Broker, Simulation, initSync } = require('sansq/slim')
+
+initSync(readFileSync(require.resolve('sansq/sansq.wasm')))
+
+const broker = new Broker()
+broker.subscribe('t', 'c', (message) => console.log(message.text))
+broker.publish('t', 'hello')
+broker.free()
+const simulation = new Simulation({ scenario: 'first-message' })
+simulation.runUntil(5000)
+console.log(simulation.now)

@@ -1,0 +1,52 @@
+// What becomes of a panic in Rust. SANSQ_PANICS is the directory of a copy of the package whose wasm has a call that panics.
+
+import assert from 'node:assert/strict'
+import { it } from 'node:test'
+import { pathToFileURL } from 'node:url'
+
+const at = (path) => new URL(`dist/esm/${path}`, `${pathToFileURL(process.env.SANSQ_PANICS)}/`).href
+const { Broker, SansqPanic, Simulation, version } = await import(at('index-node.js'))
+const { guard } = await import(at('raw.js'))
+const { panic_with } = await import(at('generated/sansq_wasm.js'))
+
+it('is an error with its message; what was there is lost and says so; new things work', () => {
+  const broker = new Broker()
+  const simulation = new Simulation({ scenario: 'first-message' })
+  const snapshot = broker.snapshot()
+  let panic
+  assert.throws(
+    () => guard(() => panic_with('a bug of ours')),
+    (error) => {
+      panic = error
+      return error instanceof SansqPanic && error.code === 'E_PANIC' && /a bug of ours/.test(error.message)
+    },
+  )
+  assert.match(panic.message, /panic\.rs:\d+/)
+  for (const use of [
+    () => broker.publish('t', 'x'),
+    () => broker.stats(),
+    () => broker.advance(1),
+    () => new Broker(snapshot),
+    () => simulation.runSteps(1),
+    () => simulation.fork(),
+  ]) {
+    assert.throws(use, (error) => error instanceof SansqPanic && /a bug of ours/.test(error.message))
+  }
+  for (const lost of [broker, simulation, snapshot]) lost.free()
+
+  const fresh = new Broker()
+  const seen = []
+  fresh.subscribe('t', 'c', (message) => void seen.push(message.text))
+  fresh.publish('t', 'works')
+  assert.deepEqual(seen, ['works'])
+  assert.match(version(), /^\d/)
+})
+
+it('can happen again', () => {
+  const broker = new Broker()
+  for (const message of ['first', 'second']) {
+    assert.throws(() => guard(() => panic_with(message)), { code: 'E_PANIC', message: new RegExp(message) })
+  }
+  assert.throws(() => broker.stats(), SansqPanic)
+  assert.equal(new Broker().now, 0)
+})
