@@ -1,4 +1,4 @@
-//! `to_nsq` and `nsq_tail` as processes against nsqd, and what all tools have in common: flags, errors, exit codes.
+//! `to_nsq`, `nsq_tail` and `nsq_stat` as processes against nsqd, and what all tools have in common: flags, errors, exit codes.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on should stop")]
 
@@ -92,6 +92,23 @@ fn nsq_tail_reads_from_a_channel_of_its_own_until_it_is_told_to_end() {
 }
 
 #[test]
+fn nsq_stat_shows_as_many_rows_as_it_was_told() {
+    let nsqd = Daemon::start(&[]).unwrap();
+    publish_all(&nsqd, "t", &["a", "b"]);
+    output("nsq_tail", &["--topic=t", "--channel=c", "-n=1", &address(&nsqd)], "");
+    let http = format!("--nsqd-http-address={}", nsqd.http);
+    let shown = output("nsq_stat", &["--topic=t", "--channel=c", "--count=2", "--interval=50ms", &http], "");
+    let lines: Vec<&str> = shown.lines().collect();
+    assert_eq!(lines.len(), 4, "{shown}");
+    assert!(lines[0].starts_with("------rate------+") && lines[1].starts_with("ingress  egress |"), "{shown}");
+    let row = "      0       0 |       1       1       0     0     0 |       0       0            2       0";
+    assert_eq!(lines[2..], [row, row]);
+    let (code, said) = failure("nsq_stat", &["--topic=t", "--channel=no", &http]);
+    assert_eq!(code, 1);
+    assert!(said.contains("ERROR: failed to find channel(no) in stats metadata for topic(t)"), "{said}");
+}
+
+#[test]
 fn flags_that_make_no_sense_are_refused() {
     let nowhere = "--nsqd-tcp-address=127.0.0.1:1";
     for (name, args, code, text) in [
@@ -106,6 +123,27 @@ fn flags_that_make_no_sense_are_refused() {
         ("nsq_tail", &[nowhere, "--topic=a b"], 1, "invalid topic name"),
         ("nsq_tail", &[nowhere, "--lookupd-http-address=h:1"], 1, "not both"),
         ("nsq_tail", &["--lookupd-http-address=h", "--topic=t"], 1, "missing port"),
+        ("nsq_stat", &[], 1, "--topic and --channel are required"),
+        ("nsq_stat", &["--topic=t", "--channel=c"], 1, "--nsqd-http-address or --lookupd-http-address required"),
+        ("nsq_stat", &["--topic=t", "--channel=c", "--count=0"], 1, "--count should be positive"),
+        (
+            "nsq_stat",
+            &["--topic=t", "--channel=c", "--nsqd-http-address=http://h:1"],
+            1,
+            "--nsqd-http-address error - address should not contain scheme",
+        ),
+        (
+            "nsq_stat",
+            &["--topic=t", "--channel=c", "--nsqd-http-address=127.0.0.1:1"],
+            1,
+            "ERROR: failed to get nsqd stats - ",
+        ),
+        (
+            "nsq_stat",
+            &["--topic=t", "--channel=c", "--lookupd-http-address=127.0.0.1:1"],
+            1,
+            "ERROR: failed to get topic producers - ",
+        ),
         ("nsq_tail", &["--tpoic=t"], 2, "did you mean --topic?"),
         ("nsq_tail", &[nowhere, "--topic=t", "--consumer-opt=snappy"], 1, "option snappy is not available"),
     ] {
@@ -117,13 +155,13 @@ fn flags_that_make_no_sense_are_refused() {
 
 #[test]
 fn every_tool_explains_itself() {
-    for name in ["nsq_tail", "to_nsq"] {
+    for name in ["nsq_stat", "nsq_tail", "nsq_to_file", "to_nsq"] {
         assert_eq!(output(name, &["--version"], ""), format!("{name} v1.3.0\n"));
         let help = output(name, &["--help"], "");
-        assert!(help.starts_with(name) && help.contains("Examples") && help.contains("--nsqd-tcp-address"), "{help}");
+        assert!(help.starts_with(name) && help.contains("Examples") && help.contains("--topic"), "{help}");
         assert!(output(name, &["--man"], "").contains(".TH"));
         for shell in ["bash", "zsh", "fish"] {
-            assert!(output(name, &["--completions", shell], "").contains("nsqd-tcp-address"));
+            assert!(output(name, &["--completions", shell], "").contains("topic"));
         }
     }
 }

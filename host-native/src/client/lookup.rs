@@ -12,12 +12,12 @@ use super::http::{HttpClient, check};
 
 /// What to ask.
 #[derive(Clone, Debug)]
-pub(super) struct Question {
-    pub(super) client: HttpClient,
+pub(crate) struct Question {
+    pub(crate) client: HttpClient,
     /// As [`normalize`] made it.
-    pub(super) address: String,
-    pub(super) topic: String,
-    pub(super) secret: String,
+    pub(crate) address: String,
+    pub(crate) topic: String,
+    pub(crate) secret: String,
 }
 
 impl Question {
@@ -38,14 +38,24 @@ struct Enveloped {
     data: Producers,
 }
 
-#[derive(Deserialize)]
-struct Producer {
+/// An nsqd that has a topic, as nsqlookupd knows it.
+#[derive(Clone, Debug, Deserialize)]
+pub(crate) struct Producer {
     broadcast_address: String,
     tcp_port: u16,
+    #[serde(default)]
+    http_port: u16,
+}
+
+impl Producer {
+    /// Where its HTTP API is.
+    pub(crate) fn http_address(&self) -> String {
+        join(&self.broadcast_address, self.http_port)
+    }
 }
 
 /// The URL to ask, without its query. The error is for people.
-pub(super) fn normalize(address: &str) -> Result<String, String> {
+pub(crate) fn normalize(address: &str) -> Result<String, String> {
     let url = if address.contains("://") { address.to_owned() } else { format!("http://{address}") };
     let uri = check(&url).map_err(|error| error.to_string())?;
     if uri.port().is_none() {
@@ -59,6 +69,12 @@ pub(super) fn normalize(address: &str) -> Result<String, String> {
 
 /// Asks: the nsqds that have the topic, as `host:port`. The error is for people.
 pub(super) async fn ask(question: &Question) -> Result<Vec<String>, String> {
+    let producers = producers(question).await?;
+    Ok(producers.into_iter().map(|it| join(&it.broadcast_address, it.tcp_port)).collect())
+}
+
+/// Asks: the nsqds that have the topic. The error is for people.
+pub(crate) async fn producers(question: &Question) -> Result<Vec<Producer>, String> {
     let mut headers = vec![(ACCEPT, HeaderValue::from_static("application/vnd.nsq; version=1.0"))];
     headers.extend(authorization(&question.secret));
     let url = question.url();
@@ -67,9 +83,7 @@ pub(super) async fn ask(question: &Question) -> Result<Vec<String>, String> {
         return Err(format!("{url}: {} {}", answer.status, String::from_utf8_lossy(&answer.body)));
     }
     let plain = answer.headers.contains_key("x-nsq-content-type");
-    let producers =
-        read(&answer.body, plain).map_err(|error| format!("{url}: not an answer of nsqlookupd: {error}"))?;
-    Ok(producers.into_iter().map(|it| join(&it.broadcast_address, it.tcp_port)).collect())
+    read(&answer.body, plain).map_err(|error| format!("{url}: not an answer of nsqlookupd: {error}"))
 }
 
 fn authorization(secret: &str) -> Option<(HeaderName, HeaderValue)> {

@@ -52,7 +52,7 @@
 mod consumer;
 mod driver;
 pub mod http;
-mod lookup;
+pub(crate) mod lookup;
 mod options;
 mod producer;
 

@@ -5,7 +5,9 @@
 //! Here is what they have in common: options to a running tool, where messages come from, signals. Each has a table of
 //! options and an async function. What talks to nsqd is [`crate::client`].
 
+pub mod nsq_stat;
 pub mod nsq_tail;
+pub mod nsq_to_file;
 pub mod to_nsq;
 
 use std::ffi::OsString;
@@ -22,8 +24,25 @@ use crate::client::{Consumer, ConsumerControl, Message, Options};
 use crate::config::{NSQ_VERSION, OptionSet, load_or_exit};
 use crate::log::{self, LogFormat, LogLevel};
 
+/// The options of a tool, with how it logs.
+pub trait Tool: OptionSet {
+    /// The least grave lines that are logged.
+    fn log_level(&self) -> LogLevel {
+        LogLevel::Info
+    }
+
+    /// What log lines start with.
+    fn log_prefix(&self) -> String {
+        format!("[{}] ", Self::PROGRAM.name)
+    }
+}
+
+impl Tool for nsq_stat::NsqStatOptions {}
+impl Tool for nsq_tail::NsqTailOptions {}
+impl Tool for to_nsq::ToNsqOptions {}
+
 /// A tool, from its arguments to its exit code: 0, 1 for what goes wrong, 2 for flags that make no sense.
-pub fn main<O: OptionSet>(
+pub fn main<O: Tool>(
     args: impl IntoIterator<Item = OsString>,
     run: impl AsyncFnOnce(O, &[String]) -> Result<()>,
 ) -> ExitCode {
@@ -31,7 +50,7 @@ pub fn main<O: OptionSet>(
         Ok(loaded) => loaded,
         Err(code) => return code,
     };
-    if log::init(&format!("[{}] ", O::PROGRAM.name), LogLevel::Info, LogFormat::Text).is_err() {
+    if log::init(&loaded.options.log_prefix(), loaded.options.log_level(), LogFormat::Text).is_err() {
         return ExitCode::FAILURE;
     }
     loaded.warnings.iter().for_each(|warning| warn!("{warning}"));
