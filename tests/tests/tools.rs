@@ -155,7 +155,7 @@ fn flags_that_make_no_sense_are_refused() {
 
 #[test]
 fn every_tool_explains_itself() {
-    for name in ["nsq_stat", "nsq_tail", "nsq_to_file", "to_nsq"] {
+    for name in ["nsq_stat", "nsq_tail", "nsq_to_file", "nsq_to_http", "nsq_to_nsq", "to_nsq"] {
         assert_eq!(output(name, &["--version"], ""), format!("{name} v1.3.0\n"));
         let help = output(name, &["--help"], "");
         assert!(help.starts_with(name) && help.contains("Examples") && help.contains("--topic"), "{help}");

@@ -95,7 +95,7 @@ pub enum Error {
 }
 
 /// A number that differs from client to client and from run to run.
-fn seed() -> u64 {
+pub(crate) fn seed() -> u64 {
     std::hash::BuildHasher::hash_one(&std::hash::RandomState::new(), std::process::id())
 }
 

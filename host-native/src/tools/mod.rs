@@ -8,6 +8,9 @@
 pub mod nsq_stat;
 pub mod nsq_tail;
 pub mod nsq_to_file;
+pub mod nsq_to_http;
+pub mod nsq_to_nsq;
+mod pool;
 pub mod to_nsq;
 
 use std::ffi::OsString;
@@ -39,6 +42,8 @@ pub trait Tool: OptionSet {
 
 impl Tool for nsq_stat::NsqStatOptions {}
 impl Tool for nsq_tail::NsqTailOptions {}
+impl Tool for nsq_to_http::NsqToHttpOptions {}
+impl Tool for nsq_to_nsq::NsqToNsqOptions {}
 impl Tool for to_nsq::ToNsqOptions {}
 
 /// A tool, from its arguments to its exit code: 0, 1 for what goes wrong, 2 for flags that make no sense.

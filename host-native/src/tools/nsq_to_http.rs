@@ -1,0 +1,242 @@
+//! `nsq_to_http`: sends each message to a web server, in the body of a POST or in the URL of a GET.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, anyhow, bail, ensure};
+use bytes::Bytes;
+use futures::StreamExt as _;
+use hyper::Method;
+use hyper::header::{CONTENT_TYPE, HeaderName, HeaderValue, USER_AGENT};
+use parking_lot::Mutex;
+use sansq_core::rng::Rng;
+
+use super::pool::{Mode, Pool, Statuses};
+use super::{Source, client_options, terminations};
+use crate::client::Message;
+use crate::client::http::{HttpClient, check};
+use crate::config::{Program, options, version_text};
+
+const PROGRAM: Program = Program {
+    name: "nsq_to_http",
+    title: "sends messages to web servers",
+    about: "\
+        Sends each message of a topic to one of several web servers, and finishes it when the server has accepted it: any \
+        2xx for POST, 200 for GET. Anything else makes the message come again later, and the tool slow down.",
+    examples: &[
+        (
+            "nsq_to_http --topic=orders --post=http://127.0.0.1:8080/orders --nsqd-tcp-address=127.0.0.1:4150",
+            "The message is the body of the request.",
+        ),
+        (
+            "nsq_to_http --topic=clicks --get='http://127.0.0.1:8080/hit?m=%s' --lookupd-http-address=find1:4161",
+            "The message is in the URL.",
+        ),
+    ],
+};
+
+options! {
+    /// Everything `nsq_to_http` can be told.
+    pub struct NsqToHttpOptions for PROGRAM;
+
+    group "Where to": "Servers, and how they are asked. http only." {
+        builtin "help" = Help, "Prints this page.";
+        builtin "version" = Version, "Prints the version.";
+        builtin "man" = Man, "Prints a page for man. Try nsq_to_http --man | man -l -.";
+        builtin "completions" <"SHELL"> = Completions, "Prints a completion script (bash, zsh, fish). Try source <(nsq_to_http --completions bash).";
+        "post" <"URL"> => post: Vec<String> = Vec::new(),
+            "A URL to POST messages to.";
+        "get" <"URL"> => get: Vec<String> = Vec::new(),
+            "A URL to GET, in which %s stands for the message.";
+        "header" <"NAME: VALUE"> => headers: Vec<String> = Vec::new(),
+            "A header of each request.";
+        "content-type" <"TYPE"> => content_type: String = "application/octet-stream".to_owned(),
+            "What a POST says its body is.";
+        "mode" <"MODE"> => mode: String = "hostpool".to_owned(),
+            "Which server is next: round-robin, hostpool (those that work, in turn), epsilon-greedy (mostly the fastest), or multicast, to all of them.";
+        "n" => concurrency: u64 = 100,
+            "The most requests at a time.";
+        "sample" <"SHARE"> => sample: String = "1.0".to_owned(),
+            "The share of messages to send, 0 to 1; others are finished unsent.";
+        "http-client-connect-timeout" => connect_timeout: Duration = Duration::from_secs(2),
+            "How long connecting may take.";
+        "http-client-request-timeout" => request_timeout: Duration = Duration::from_secs(20),
+            "How long a request may take.";
+        "status-every" => status_every: u64 = 250,
+            "Says how long requests take after so many. 0 says nothing.";
+    }
+
+    group "Where from": "A topic, and either nsqds or nsqlookupds that know them." {
+        "topic" <"TOPIC"> => topic: String = String::new(),
+            "The topic to send.";
+        "channel" <"CHANNEL"> => channel: String = "nsq_to_http".to_owned(),
+            "The channel to read from.";
+        "nsqd-tcp-address" <"HOST:PORT"> => nsqd_tcp_addresses: Vec<String> = Vec::new(),
+            "An nsqd to read from.";
+        "lookupd-http-address" <"HOST:PORT"> => lookupd_http_addresses: Vec<String> = Vec::new(),
+            "An nsqlookupd to ask for nsqds.";
+        "max-in-flight" => max_in_flight: u64 = 200,
+            "The most messages to have at once.";
+        "consumer-opt" <"NAME,VALUE"> => consumer_opts: Vec<String> = Vec::new(),
+            "An option of the client, such as max_attempts,0. Its name alone means true.";
+    }
+}
+
+/// Runs it until a signal.
+pub async fn run(options: NsqToHttpOptions, _: &[String]) -> Result<()> {
+    let source = Source { nsqds: &options.nsqd_tcp_addresses, lookupds: &options.lookupd_http_addresses };
+    ensure!(!options.topic.is_empty() && !options.channel.is_empty(), "--topic and --channel are required");
+    ensure!(!options.connect_timeout.is_zero(), "--http-client-connect-timeout should be positive");
+    ensure!(!options.request_timeout.is_zero(), "--http-client-request-timeout should be positive");
+    source.check()?;
+    let sender = Arc::new(Sender::new(&options)?);
+    let mut client = client_options("nsq_to_http", "consumer-opt", &options.consumer_opts)?;
+    client.client_mut().max_in_flight = u32::try_from(options.max_in_flight).unwrap_or(u32::MAX);
+    let consumer = source.consumer(&options.topic, &options.channel, &client).await?;
+    let control = consumer.control();
+    let concurrency = usize::try_from(options.concurrency).unwrap_or(usize::MAX);
+    let mut signals = terminations()?;
+    let stopping = async {
+        signals.next().await;
+        control.stop();
+        std::future::pending::<()>().await;
+    };
+    tokio::select! {
+        () = consumer.run(concurrency, async |message| sender.send(message).await) => Ok(()),
+        () = stopping => Ok(()),
+    }
+}
+
+struct Sender {
+    http: HttpClient,
+    method: Method,
+    urls: Vec<String>,
+    headers: Vec<(HeaderName, HeaderValue)>,
+    /// None sends every message to all.
+    mode: Option<Mutex<Pool>>,
+    statuses: Mutex<Statuses>,
+    /// Messages to send, in millionths, and the dice.
+    sample: u64,
+    rng: Mutex<Rng>,
+}
+
+impl Sender {
+    fn new(options: &NsqToHttpOptions) -> Result<Self> {
+        let (method, urls) = match (options.get.as_slice(), options.post.as_slice()) {
+            ([], []) => bail!("--get or --post required"),
+            ([_, ..], [_, ..]) => bail!("only one of --get or --post may be used"),
+            (urls @ [_, ..], []) => (Method::GET, urls.to_vec()),
+            ([], urls) => (Method::POST, urls.to_vec()),
+        };
+        for url in &urls {
+            if method == Method::GET {
+                let words = (url.matches("%s").count(), url.matches('%').count());
+                ensure!(words == (1, 1), "invalid GET address - must be a printf string: {url:?}");
+            }
+            check(&url.replace("%s", "x"))?;
+        }
+        let typed = options.sources.is_set("content-type");
+        ensure!(method == Method::POST || !typed, "--content-type only used with --post");
+        let sample: f64 = options
+            .sample
+            .trim()
+            .parse()
+            .ok()
+            .filter(|it| (0.0..=1.0).contains(it))
+            .context("--sample must be between 0.0 and 1.0")?;
+        let seed = crate::client::seed();
+        let mode = match options.mode.as_str() {
+            "multicast" => None,
+            name => {
+                let known = "round-robin, hostpool, epsilon-greedy or multicast";
+                let mode = Mode::parse(name).with_context(|| format!("--mode {name:?}: it is {known}"))?;
+                Some(Mutex::new(Pool::new(mode, urls.len(), Instant::now(), seed)))
+            }
+        };
+        Ok(Self {
+            http: HttpClient::new(options.connect_timeout, options.request_timeout),
+            headers: headers(options, &method)?,
+            method,
+            statuses: Mutex::new(Statuses::new(&urls, options.status_every)),
+            urls,
+            mode,
+            sample: (sample * 1e6) as u64,
+            rng: Mutex::new(Rng::new(seed)),
+        })
+    }
+
+    async fn send(&self, message: &Message) -> Result<()> {
+        if self.sample < 1_000_000 && self.rng.lock().below(1_000_000) >= self.sample {
+            return Ok(());
+        }
+        let Some(pool) = &self.mode else {
+            for url in 0..self.urls.len() {
+                self.send_to(url, &message.body).await?;
+            }
+            return Ok(());
+        };
+        let url = pool.lock().choose(Instant::now());
+        let began = Instant::now();
+        let sent = self.send_to(url, &message.body).await;
+        pool.lock().report(Instant::now(), url, began.elapsed(), sent.is_ok());
+        sent
+    }
+
+    async fn send_to(&self, index: usize, body: &Bytes) -> Result<()> {
+        let began = Instant::now();
+        let url = &self.urls[index];
+        let (url, body) = match self.method {
+            Method::GET => (url.replace("%s", &form_encoded(body)), Bytes::new()),
+            _ => (url.clone(), body.clone()),
+        };
+        let answer = self.http.request(self.method.clone(), &url, &self.headers, body).await?;
+        let accepted = if self.method == Method::GET { answer.status == 200 } else { answer.status.is_success() };
+        if !accepted {
+            return Err(anyhow!("{}: {}", self.urls[index], answer.status));
+        }
+        self.statuses.lock().add(index, began.elapsed());
+        Ok(())
+    }
+}
+
+/// The headers of each request; those that were given come last and win.
+fn headers(options: &NsqToHttpOptions, method: &Method) -> Result<Vec<(HeaderName, HeaderValue)>> {
+    let mut headers = vec![(USER_AGENT, HeaderValue::from_str(&version_text("nsq_to_http"))?)];
+    if *method == Method::POST {
+        headers.push((CONTENT_TYPE, HeaderValue::from_str(&options.content_type).context("--content-type")?));
+    }
+    for header in &options.headers {
+        let (name, value) = header.split_once(':').unwrap_or_default();
+        let (name, value) = (name.trim(), value.trim());
+        ensure!(!name.is_empty() && !value.is_empty(), "--header {header:?} should be 'name: value'");
+        let name = HeaderName::from_bytes(name.as_bytes()).with_context(|| format!("--header {header:?}"))?;
+        let value = HeaderValue::from_str(value).with_context(|| format!("--header {header:?}"))?;
+        headers.retain(|(there, _)| *there != name || *there != USER_AGENT && *there != CONTENT_TYPE);
+        headers.push((name, value));
+    }
+    Ok(headers)
+}
+
+/// As browsers encode forms: space becomes `+`.
+fn form_encoded(body: &[u8]) -> String {
+    let mut text = String::with_capacity(body.len());
+    for &byte in body {
+        match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => text.push(char::from(byte)),
+            b' ' => text.push('+'),
+            _ => text += &format!("%{byte:02X}"),
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bodies_in_urls_are_encoded_as_forms_are() {
+        assert_eq!(form_encoded(b"a b&c"), "a+b%26c");
+        assert_eq!(form_encoded("é%".as_bytes()), "%C3%A9%25");
+    }
+}
