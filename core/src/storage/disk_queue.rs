@@ -162,6 +162,10 @@ impl DiskQueue {
     /// before the metadata says so, and metadata may say anything.
     fn keep_to(&mut self, found: &BTreeSet<u64>) -> bool {
         let positions = (self.released, self.write);
+        // All that the metadata knows of may be done with and gone, and more was written since.
+        if let Some(&next) = found.range(self.write.file..).next() {
+            self.write = if next > self.write.file { Position::start_of(next) } else { self.write };
+        }
         let first = found.range(self.released.file..).next().copied().unwrap_or(self.write.file);
         if self.released.file < first.min(self.write.file) {
             self.released = Position::start_of(first.min(self.write.file));
@@ -323,14 +327,13 @@ impl DiskQueue {
         let mut flushed = self.write;
         self.note_due_times(runs, files)?;
         for message in runs.iter().flat_map(Run::messages) {
-            let len = record::encoded_len(&message) as u64;
-            if self.write.offset > 0 && self.write.offset + len > self.bytes_per_file_max {
+            let end = self.end_after(self.write, record::encoded_len(&message) as u64);
+            if end.file > self.write.file {
                 self.flush(&mut flushed, buffer, files)?;
-                self.write = Position::start_of(self.write.file + 1);
-                flushed = self.write;
+                flushed = Position::start_of(end.file);
             }
             record::encode(&message, buffer);
-            self.write.offset += len;
+            self.write = end;
             records += 1;
             if let Some(ends) = &mut ends {
                 ends.push(self.write);
@@ -357,16 +360,24 @@ impl DiskQueue {
     }
 
     fn note_due_times(&mut self, runs: &[Run], files: &mut impl Files) -> Result<(), StorageError> {
-        let deferred = runs.iter().filter(|run| run.batch.due().is_some());
-        let entries: Vec<_> =
-            deferred.flat_map(Run::messages).filter_map(|message| message.due.map(|due| (message.id, due))).collect();
-        if entries.is_empty() {
+        if runs.iter().all(|run| run.batch.due().is_none()) {
             return Ok(());
         }
+        let mut entries = Vec::new();
+        let mut end = self.write;
+        for message in runs.iter().flat_map(Run::messages) {
+            end = self.end_after(end, record::encoded_len(&message) as u64);
+            entries.extend(message.due.map(|due| (message.id, due, end.file)));
+        }
         self.unsynced.insert(self.due_name());
-        // In the file it may roll to: an entry must not go before its record does.
-        let file = self.write.file + 1;
-        self.due_times.add(&self.due_name(), &entries, file, files)
+        self.due_times.add(&self.due_name(), &entries, files)
+    }
+
+    /// Where a record of `len` bytes ends that is written at `start`, or in the next file if it does not fit.
+    fn end_after(&self, start: Position, len: u64) -> Position {
+        let fits = start.offset == 0 || start.offset + len <= self.bytes_per_file_max;
+        let start = if fits { start } else { Position::start_of(start.file + 1) };
+        Position { offset: start.offset + len, ..start }
     }
 
     /// Moves the cursor over at least one record, if there is one, and about `bytes_max`.

@@ -58,18 +58,17 @@ impl DueTimes {
         Ok(loaded)
     }
 
-    /// Notes due times of records about to be written to `file`. Synced with them.
+    /// Notes due times of records about to be written, each with the number of the file it will be in. Synced with them.
     pub(super) fn add(
         &mut self,
         name: &str,
-        entries: &[(MessageId, Timestamp)],
-        file: u64,
+        entries: &[(MessageId, Timestamp, u64)],
         files: &mut impl Files,
     ) -> Result<(), StorageError> {
-        let bytes = encode(entries.iter().map(|(id, due)| (id, *due)));
+        let bytes = encode(entries.iter().map(|(id, due, _)| (id, *due)));
         files.write_at(name, self.written * ENTRY_BYTES as u64, &bytes).map_err(|error| error.about(name))?;
         self.written += entries.len() as u64;
-        self.times.extend(entries.iter().map(|&(id, due)| (id, (due, file))));
+        self.times.extend(entries.iter().map(|&(id, due, file)| (id, (due, file))));
         Ok(())
     }
 

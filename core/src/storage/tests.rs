@@ -181,6 +181,43 @@ fn deferrals_survive_beside_the_files() {
 }
 
 #[test]
+fn a_due_time_stays_as_long_as_its_record_however_many_files_an_append_fills() {
+    let mut rig = Rig::new(64);
+    rig.open();
+    let due = Timestamp::from_nanos(77);
+    rig.append_run(run(0..9, Some(due)), false).unwrap();
+    let mut dues = Vec::new();
+    for _ in 0..9 {
+        let reply = rig.execute(StorageEffect::Read { bytes_max: 1 }).unwrap();
+        let StorageReply::Records { runs, .. } = reply else { panic!("{reply:?}") };
+        dues.extend(runs.iter().flat_map(Run::messages).map(|message| message.due));
+        rig.release(1);
+    }
+    assert_eq!(dues, [Some(due); 9]);
+}
+
+#[test]
+fn files_behind_metadata_that_knows_none_of_them_are_found() {
+    let mut rig = Rig::new(64);
+    rig.open();
+    rig.append(0..2).unwrap();
+    rig.close();
+    let metadata = rig.content(META).unwrap().clone();
+    let mut rig = rig.reopened(64);
+    rig.open();
+    assert_eq!(rig.drain(), [0, 1]);
+    rig.append(2..7).unwrap();
+    rig.read(1).unwrap();
+    rig.release(2);
+    rig.close();
+    // The machine went down before the metadata was written, and after the first file was done with.
+    assert!(!rig.names().contains(&DATA.to_owned()));
+    *rig.content(META).unwrap() = metadata;
+    let mut rig = rig.reopened(64);
+    assert_eq!((rig.open(), rig.drain()), (5, vec![2, 3, 4, 5, 6]));
+}
+
+#[test]
 fn damage_costs_the_rest_of_its_file_and_is_kept_aside() {
     for (damage, expected, kept) in [
         (&(|data: &mut Vec<u8>| data[32 + 3] = 9) as &dyn Fn(&mut Vec<u8>), vec![0, 3, 4, 5, 6], true),
