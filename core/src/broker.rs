@@ -409,7 +409,7 @@ impl Broker {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::storage::StorageEffect;
+    use crate::storage::{StorageEffect, StorageReply};
     use crate::time::Timestamp;
     #[cfg(target_arch = "wasm32")]
     use wasm_bindgen_test::wasm_bindgen_test as test;
@@ -507,16 +507,24 @@ mod tests {
         rig.send(A, b"PUB t\n\0\0\0\x05hello");
         rig.broker.handle_exit(rig.now);
         assert!(rig.broker.is_settling());
-        let mut effects = Vec::new();
-        while let Some(output) = rig.broker.poll_output() {
-            match output {
-                Output::Close { conn } => rig.closed.push(conn),
-                Output::Store(op) => effects.push(op.effect),
-                Output::Send { .. } | Output::TopicCreated(_) | Output::TopicDeleted(_) | Output::Event { .. } => {}
+        let mut ops = Vec::new();
+        let mut collect = |rig: &mut Rig| {
+            while let Some(output) = rig.broker.poll_output() {
+                match output {
+                    Output::Close { conn } => rig.closed.push(conn),
+                    Output::Store(op) => ops.push(op),
+                    Output::Send { .. } | Output::TopicCreated(_) | Output::TopicDeleted(_) | Output::Event { .. } => {}
+                }
             }
-        }
+            std::mem::take(&mut ops)
+        };
+        let append = collect(&mut rig).pop().unwrap();
         assert_eq!(rig.closed, [A, B]);
-        assert!(matches!(effects[..], [StorageEffect::Append { .. }, StorageEffect::Close]));
+        assert!(matches!(append.effect, StorageEffect::Append { .. }));
+        let done = StorageCompletion { op: append.op, log: append.log, result: Ok(StorageReply::Appended) };
+        rig.broker.handle_completion(rig.now, done);
+        assert!(!rig.broker.is_settling());
+        assert!(matches!(collect(&mut rig)[..], [StorageOp { effect: StorageEffect::Close, .. }]));
     }
 
     #[test]

@@ -53,6 +53,10 @@ pub enum LifeKind {
     Dropped,
     /// It was left out of a sample.
     SampledOut,
+    /// The channel's disk did not take it, and the publish failed.
+    NotStored,
+    /// A second record of it, left by a crash, was thrown away.
+    Repeated,
 }
 
 /// A step of a message's life.
@@ -165,6 +169,8 @@ impl Lives {
                     Moved::Due => LifeKind::Due,
                     Moved::Dropped => LifeKind::Dropped,
                     Moved::SampledOut => LifeKind::SampledOut,
+                    Moved::Refused => LifeKind::NotStored,
+                    Moved::Repeated => LifeKind::Repeated,
                 };
                 self.add(number, entry(kind, Some(place), None));
             }

@@ -2,6 +2,7 @@
 //! life stories are made of. Nothing in here is told by the code that is being watched, but for [`Observation::Moved`] and
 //! what comes and goes, which a topic says of itself.
 
+use std::any::Any;
 use std::fmt;
 use std::time::Duration;
 
@@ -92,10 +93,14 @@ pub enum Observation {
 
 /// Watches a run: a model, say, that knows what must be.
 pub trait Observer: fmt::Debug {
+    /// Before what happened in a step is shown: places may be new.
+    fn meet(&mut self, _facts: &Facts<'_>) {}
     /// Sees what happened in the step under way, in order.
     fn observe(&mut self, at: Instant, observation: &Observation);
     /// The step is over: what is wrong, if anything is. Nothing it does may depend on anything but what it was shown.
     fn after_step(&mut self, facts: &Facts<'_>) -> Result<(), String>;
+    /// To be asked for more by who knows what it is.
+    fn as_any(&self) -> &dyn Any;
     /// A copy, for snapshots and forks.
     fn clone_box(&self) -> Box<dyn Observer>;
 }
@@ -111,6 +116,8 @@ impl Clone for Box<dyn Observer> {
 pub struct PlaceCounts {
     /// Waiting; in the topic, for those.
     pub depth: u64,
+    /// On their way to the disk, not waiting yet.
+    pub appending: u64,
     /// With consumers.
     pub in_flight: u64,
     /// Waiting for their time.
@@ -162,6 +169,11 @@ impl<'a> Facts<'a> {
         Some((place.node, &place.topic, place.channel.as_ref()))
     }
 
+    /// The place of a topic of a node, if there ever was one.
+    pub fn find_topic(&self, node: u32, topic: &TopicName) -> Option<u32> {
+        self.0.places.find(node, topic, None)
+    }
+
     /// How many places there are.
     pub fn place_count(&self) -> u32 {
         self.0.places.iter().count() as u32
@@ -184,6 +196,7 @@ impl<'a> Facts<'a> {
         let channel = stats.channels.first()?;
         Some(PlaceCounts {
             depth: channel.depth,
+            appending: channel.appending_count,
             in_flight: channel.in_flight_count,
             deferred: channel.deferred_count,
             messages: channel.message_count,

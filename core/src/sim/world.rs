@@ -266,6 +266,7 @@ impl World {
     /// Shows the observer what happened in the step that is over.
     pub(super) fn consult_observer(&mut self) {
         let Some(mut observer) = self.observer.take() else { return };
+        observer.meet(&Facts(self));
         for seen in &self.observations {
             observer.observe(self.now, seen);
         }
@@ -340,7 +341,7 @@ impl World {
                 match how {
                     Moved::TimedOut => self.mark(MarkKind::Timeout, &place, String::new(), run.len()),
                     Moved::Dropped | Moved::SampledOut => self.mark(MarkKind::Drop, &place, String::new(), run.len()),
-                    Moved::Due => {}
+                    Moved::Due | Moved::Refused | Moved::Repeated => {}
                 }
                 false
             }

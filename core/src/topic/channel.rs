@@ -296,6 +296,7 @@ impl Channel {
             }
             // A second record of a message that is out already (a crash can leave two on the log): it is done with.
             self.queue.finish(now, origin, cx.out);
+            self.tell(Moved::Repeated, &Run { from: index, to: index + 1, ..run.clone() }, cx);
             if index > run.from {
                 let front = run.split_front(index - run.from);
                 cx.out.deliver(conn, front);
@@ -352,6 +353,13 @@ impl Channel {
 
     pub(crate) fn handle_completion(&mut self, done: StorageCompletion, cx: &mut Context<'_>) -> Option<Settled> {
         let arrival = self.queue.handle_completion(cx.now.mono, done, cx.out);
+        arrival.refused.iter().for_each(|run| self.tell(Moved::Refused, run, cx));
+        for run in arrival.kept {
+            match run.batch.due().filter(|&due| due > cx.now.wall) {
+                Some(due) => self.deferred.push(cx.now.instant_of(due), run),
+                None => self.queue.push_memory(run),
+            }
+        }
         for run in arrival.runs {
             match run.batch.due().filter(|&due| due > cx.now.wall) {
                 Some(due) => self.deferred.push(cx.now.instant_of(due), run),
@@ -384,6 +392,11 @@ impl Channel {
             out.answer(conn, Answer::Evicted);
         }
         (conns, self.queue.delete(out))
+    }
+
+    /// Appends that failed are not tried again; who waits for them.
+    pub(crate) fn give_up(&mut self) -> Vec<Ticket> {
+        self.queue.give_up().collect()
     }
 
     /// Writes all that is not on the log to it, attempts and due times kept; `true` if `ticket` will be settled.
@@ -424,6 +437,7 @@ impl Channel {
         ChannelStats {
             name: self.name.clone(),
             depth: self.queue.depth(),
+            appending_count: self.queue.appending(),
             backend_depth: self.queue.backend_depth(),
             in_flight_count: self.in_flight.len() as u64,
             deferred_count: self.deferred.len() as u64,

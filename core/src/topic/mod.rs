@@ -331,6 +331,10 @@ impl Topic {
         self.exiting = true;
         let names: Vec<ChannelName> = self.channels.keys().cloned().collect();
         for name in names {
+            // What could not be moved to the channel is on the topic's log still.
+            for ticket in self.channels.get_mut(&name).map(Channel::give_up).into_iter().flatten() {
+                self.pending.remove(&ticket);
+            }
             let ticket = self.ticket();
             let waits = self.channels.get_mut(&name).is_some_and(|channel| channel.persist(ticket, &mut self.out));
             self.wait(Waiting::Exit, ticket, u32::from(waits));
@@ -447,7 +451,10 @@ impl Topic {
             let Some(run) = self.queue.take(u32::MAX, i64::MAX) else { break };
             let ticket = self.ticket();
             let copy = Run { origin: 0, ..run.clone() };
-            let appends = self.fan_out(now, &[copy], ticket, OnFailure::Keep);
+            // With a durable acknowledgement memory is no place for it.
+            let durable = self.config.publish_ack != PublishAck::Accepted;
+            let on_failure = if durable { OnFailure::Retry } else { OnFailure::Keep };
+            let appends = self.fan_out(now, &[copy], ticket, on_failure);
             self.transfers += 1;
             if appends == 0 {
                 self.transferred(now, run);

@@ -70,6 +70,10 @@ pub enum Moved {
     SampledOut,
     /// Out of an ephemeral queue that was full.
     Dropped,
+    /// Not in: the append failed, and so does the publish.
+    Refused,
+    /// Out of the channel: a second record of a message that is out with a consumer, as a crash can leave.
+    Repeated,
 }
 
 /// Collects outputs and numbers storage operations.

@@ -24,6 +24,7 @@ const STAGE_BYTES_MAX: usize = 1024 * 1024;
 /// Finished records are released in batches: this many, or what there is after [`RELEASE_DELAY`].
 const RELEASE_BATCH: u64 = 1024;
 const RELEASE_DELAY: Duration = Duration::from_millis(200);
+const APPEND_RETRY_DELAY: Duration = Duration::from_secs(1);
 const READ_RETRY_DELAY: Duration = Duration::from_secs(1);
 
 /// Who waits for an append: a number the topic gave.
@@ -40,6 +41,10 @@ pub(crate) struct Arrival {
     pub(crate) runs: Vec<Run>,
     /// The append it completed.
     pub(crate) settled: Option<Settled>,
+    /// To be kept in memory, since the append failed and nobody else has them.
+    pub(crate) kept: Vec<Run>,
+    /// What is not in, since the append failed and the publisher is told.
+    pub(crate) refused: Vec<Run>,
 }
 
 /// What becomes of an append's messages if it fails.
@@ -49,6 +54,8 @@ pub(crate) enum OnFailure {
     Refuse,
     /// Nobody else has them: they stay, in memory.
     Keep,
+    /// The topic's log has them, where they are safe: they are appended again, until that succeeds.
+    Retry,
 }
 
 #[derive(Clone, Debug)]
@@ -60,6 +67,9 @@ struct Append {
     taken: bool,
     ticket: Ticket,
     on_failure: OnFailure,
+    durability: Durability,
+    /// The last one before the log closes.
+    closes: bool,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -86,6 +96,9 @@ struct Log {
     reading: bool,
     retry_at: Option<Instant>,
     appends: VecDeque<Append>,
+    /// Appends that failed and are to be tried again, all at that time.
+    failed: Vec<Append>,
+    append_retry_at: Option<Instant>,
     /// Body bytes of the appends, and how many of them are not taken.
     appending_bytes: usize,
     appending_untaken: usize,
@@ -119,6 +132,8 @@ impl Queue {
             reading: false,
             retry_at: None,
             appends: VecDeque::new(),
+            failed: Vec::new(),
+            append_retry_at: None,
             appending_bytes: 0,
             appending_untaken: 0,
             ledger: Ledger::default(),
@@ -138,6 +153,13 @@ impl Queue {
     /// Messages waiting, in memory and on disk.
     pub(crate) fn depth(&self) -> u64 {
         self.memory_len as u64 + self.log.as_ref().map_or(0, |log| log.unread + log.staged_len as u64)
+    }
+
+    /// Messages on their way to the log, not waiting yet.
+    pub(crate) fn appending(&self) -> u64 {
+        let Some(log) = &self.log else { return 0 };
+        let under_way = log.appends.iter().filter(|append| append.op >= log.emptied_by);
+        under_way.chain(&log.failed).map(|append| append.count).sum()
     }
 
     /// Messages waiting that are on disk, whether they were read from there or not.
@@ -201,7 +223,7 @@ impl Queue {
         let taken = log.can_take(bytes);
         let op = out.store(&log.id, StorageEffect::Append { runs: runs.clone(), durability, taken });
         let count = messages_in(&runs);
-        log.push_append(Append { op, runs, count, bytes, taken, ticket, on_failure });
+        log.push_append(Append { op, runs, count, bytes, taken, ticket, on_failure, durability, closes: false });
         true
     }
 
@@ -258,7 +280,7 @@ impl Queue {
     /// When [`handle_timeout`](Self::handle_timeout) has something to do.
     pub(crate) fn next_deadline(&self) -> Option<Instant> {
         let log = self.log.as_ref()?;
-        [log.release_at, log.retry_at].into_iter().flatten().min()
+        [log.release_at, log.retry_at, log.append_retry_at].into_iter().flatten().min()
     }
 
     pub(crate) fn handle_timeout(&mut self, now: Instant, out: &mut Outbox) {
@@ -269,6 +291,21 @@ impl Queue {
         if log.retry_at.is_some_and(|at| at <= now) {
             log.retry_at = None;
         }
+        if log.append_retry_at.is_some_and(|at| at <= now) {
+            log.append_retry_at = None;
+            for failed in std::mem::take(&mut log.failed) {
+                self.append(failed.runs, failed.durability, failed.ticket, failed.on_failure, out);
+            }
+        }
+    }
+
+    /// Appends are not tried again; who waits for them.
+    pub(crate) fn give_up(&mut self) -> impl Iterator<Item = Ticket> {
+        let failed = self.log.as_mut().map(|log| {
+            log.append_retry_at = None;
+            std::mem::take(&mut log.failed)
+        });
+        failed.into_iter().flatten().map(|append| append.ticket)
     }
 
     /// Takes in a completion of one of this queue's operations.
@@ -277,6 +314,14 @@ impl Queue {
         let Some(log) = self.log.as_mut().filter(|log| done.op >= log.opened_by) else { return arrival };
         let current = done.op >= log.emptied_by;
         let append = log.pop_append(done.op);
+        if let Some(append) = append.as_ref().filter(|append| append.closes) {
+            if done.result.is_ok() {
+                let runs = append.runs.iter();
+                let origins = runs.flat_map(|run| (run.from..run.to).map(|index| run.origin_of(index)));
+                origins.for_each(|origin| log.ledger.finish(origin));
+            }
+            log.close(out);
+        }
         match (append, done.result) {
             (Some(append), Ok(_)) => {
                 arrival.settled = Some((append.ticket, Ok(())));
@@ -290,10 +335,17 @@ impl Queue {
             (Some(append), Err(error)) => {
                 out.event(Event::StorageFailed { log: log.id.clone(), action: "append", error: error.clone() });
                 match append.on_failure {
-                    OnFailure::Refuse => arrival.settled = Some((append.ticket, Err(error))),
+                    OnFailure::Refuse => {
+                        arrival.settled = Some((append.ticket, Err(error)));
+                        arrival.refused = if current { append.runs } else { Vec::new() };
+                    }
+                    OnFailure::Retry => {
+                        log.append_retry_at.get_or_insert(now + APPEND_RETRY_DELAY);
+                        log.failed.push(append);
+                    }
                     OnFailure::Keep => {
                         arrival.settled = Some((append.ticket, Ok(())));
-                        append.runs.into_iter().for_each(|run| self.push_memory(run));
+                        arrival.kept = append.runs;
                     }
                 }
             }
@@ -341,36 +393,25 @@ impl Queue {
     pub(crate) fn delete(mut self, out: &mut Outbox) -> Vec<Settled> {
         let Some(log) = &mut self.log else { return Vec::new() };
         out.store(&log.id, StorageEffect::Delete);
-        log.appends.drain(..).map(|append| (append.ticket, Ok(()))).collect()
+        log.appends.drain(..).chain(log.failed.drain(..)).map(|append| (append.ticket, Ok(()))).collect()
     }
 
     /// Writes everything that is only in memory, and `others`, to the log and closes it. Messages that were on the log
-    /// before and are written again are released at their old place.
+    /// before and are written again are released at their old place, once they are written.
     pub(crate) fn persist(&mut self, mut others: Vec<Run>, ticket: Ticket, out: &mut Outbox) -> bool {
         others.extend(self.memory.drain(..));
         (self.memory_len, self.memory_logged) = (0, 0);
         let Some(log) = &mut self.log else { return false };
-        let origins: Vec<u64> =
-            others.iter().flat_map(|run| (run.from..run.to).map(|index| run.origin_of(index))).collect();
-        let appended = !others.is_empty();
-        if appended {
-            let effect = StorageEffect::Append { runs: others, durability: Durability::Written, taken: false };
-            let op = out.store(&log.id, effect);
-            let append = Append {
-                op,
-                runs: Vec::new(),
-                count: 0,
-                bytes: 0,
-                taken: false,
-                ticket,
-                on_failure: OnFailure::Refuse,
-            };
-            log.push_append(append);
+        if others.is_empty() {
+            log.close(out);
+            return false;
         }
-        origins.into_iter().for_each(|origin| log.ledger.finish(origin));
-        log.release(out);
-        out.store(&log.id, StorageEffect::Close);
-        appended
+        let durability = Durability::Written;
+        let op = out.store(&log.id, StorageEffect::Append { runs: others.clone(), durability, taken: false });
+        let (taken, on_failure) = (false, OnFailure::Refuse);
+        let runs = others;
+        log.push_append(Append { op, runs, count: 0, bytes: 0, taken, ticket, on_failure, durability, closes: true });
+        true
     }
 }
 
@@ -412,6 +453,11 @@ impl Log {
         if count > 0 {
             out.store(&self.id, StorageEffect::Release { count });
         }
+    }
+
+    fn close(&mut self, out: &mut Outbox) {
+        self.release(out);
+        out.store(&self.id, StorageEffect::Close);
     }
 
     fn forget(&mut self) {

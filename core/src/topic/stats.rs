@@ -34,6 +34,8 @@ pub struct ChannelStats {
     pub name: ChannelName,
     /// Messages waiting, on disk included; not those in flight or deferred.
     pub depth: u64,
+    /// Messages on their way to the disk, not waiting yet.
+    pub appending_count: u64,
     /// Those on disk.
     pub backend_depth: u64,
     /// Messages with consumers.

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
+mod failing_disk;
 mod latency;
 mod topology;
 mod watching;
