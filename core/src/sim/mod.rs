@@ -34,6 +34,7 @@ mod inspect;
 mod link;
 mod lives;
 mod metrics;
+mod model;
 mod motions;
 mod network;
 mod node;
@@ -44,9 +45,11 @@ mod producer;
 mod saboteur;
 mod scenario;
 mod script;
+mod swarm;
 #[cfg(test)]
 mod tests;
 mod traffic;
+mod trial;
 mod values;
 mod view;
 mod workload;
@@ -60,10 +63,13 @@ use world::World;
 
 pub use history::{Mark, MarkKind};
 pub use lives::LifeKind;
+pub use model::{LATE_MAX, Model, Totals};
 pub use observe::{Checks, Facts, NodeFacts, Observation, Observer, PlaceCounts};
 pub use saboteur::Saboteur;
-pub use scenario::{SCENARIOS, Scenario, scenario};
+pub use scenario::{SCENARIOS, SWARM, Scenario, scenario};
 pub use script::{Action, ActionError, Script};
+pub use swarm::Swarm;
+pub use trial::{Trial, shorten, try_script, try_seed};
 pub use view::{
     BackoffView, ChannelView, ConsumerView, DeadlineView, DiskView, FrameView, LifeStepView, MessageLife, NodeView,
     ProducerView, Table, TopicView, View, ViewLimits, WireView,
@@ -130,6 +136,11 @@ impl Simulation {
     pub fn with_saboteur(mut self, saboteur: Box<dyn Saboteur>) -> Self {
         self.world.saboteur = Some(saboteur);
         self.begin_anew()
+    }
+
+    /// Who watches, if anybody does.
+    pub fn observer(&self) -> Option<&dyn Observer> {
+        self.world.observer.as_deref()
     }
 
     fn begin_anew(mut self) -> Self {

@@ -61,8 +61,11 @@ impl Places {
         self.place(node, topic.clone(), Some(channel.clone()))
     }
 
-    /// The number of a place, given to it now if it is new.
+    /// The number of a place, given to it now if it is new. A topic comes before its channels.
     pub(super) fn place(&mut self, node: u32, topic: TopicName, channel: Option<ChannelName>) -> u32 {
+        if channel.is_some() {
+            self.topic(node, &topic);
+        }
         let list = &mut self.list;
         *self.index.entry((node, topic.clone(), channel.clone())).or_insert_with(|| {
             list.push(Place { node, topic, channel, past: Counters::default(), duplicates: 0, seen: Vec::new() });

@@ -1,6 +1,10 @@
 //! The built-in scenarios: scripts that tell a story and have a point.
 
 use super::script::{ActionError, Script};
+use super::swarm::Swarm;
+
+/// The name of what a seed alone draws.
+pub const SWARM: &str = "swarm";
 
 /// A built-in scenario.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,9 +51,12 @@ impl Scenario {
 
 /// The script of a scenario, with this seed or its own.
 pub fn scenario(name: &str, seed: Option<u64>) -> Result<Script, ActionError> {
+    if name == SWARM {
+        return Ok(Swarm::new(seed.unwrap_or(1)).script());
+    }
     let Some(found) = SCENARIOS.iter().find(|scenario| scenario.name == name) else {
         let names: Vec<&str> = SCENARIOS.iter().map(|scenario| scenario.name).collect();
-        return Err(ActionError(format!("there is no scenario {name:?}; there are {}", names.join(", "))));
+        return Err(ActionError(format!("there is no scenario {name:?}; there are {} and {SWARM}", names.join(", "))));
     };
     let mut script: Script = found.script.parse()?;
     script.scenario = Some(found.name);
