@@ -1,6 +1,6 @@
 //! The client's options by name, as programs and the tools' `--consumer-opt` give them. Names, defaults and ranges are
 //! those of go-nsq (`config.go`); `-` and `_` are the same. What the options mean is in
-//! [`ClientOptions`](sansq_core::client::ClientOptions).
+//! [`ClientOptions`].
 
 use std::time::Duration;
 

@@ -5,7 +5,7 @@
 //! A request goes through [`routing`], one function of its endpoint's file, and [`respond`]. Endpoints know neither hyper's
 //! requests nor its responses but for the body they read. All decisions about messages are the node's and the core's.
 //!
-//! Deliberately absent: TLS (whoever has made a stream secure hands it to [`Connections`]), HTTP/2, and any
+//! Deliberately absent: TLS (whoever has made a stream secure hands it to [`server::Connections`]), HTTP/2, and any
 //! authorization, which the reference does not have here either.
 
 mod admin;

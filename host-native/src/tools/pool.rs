@@ -128,7 +128,7 @@ impl Pool {
         if succeeded {
             host.down = None;
             host.times.add(took);
-        } else if !host.down.is_some_and(|(until, _)| until > now) {
+        } else if host.is_up(now) {
             let delay = host.down.map_or(RETRY_MIN, |(_, delay)| (delay * 2).min(RETRY_MAX));
             host.down = Some((now + delay, delay));
         }

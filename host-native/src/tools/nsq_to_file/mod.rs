@@ -1,5 +1,5 @@
 //! `nsq_to_file`: archives topics, a file for each topic and time. Options and their checks, and which topics there are;
-//! [`archive`] writes messages, [`file`] knows files, [`name`] their names.
+//! [`archive`] writes messages, [`mod@file`] knows files, [`name`] their names.
 
 mod archive;
 mod file;
@@ -51,6 +51,8 @@ const PROGRAM: Program = Program {
 
 options! {
     /// Everything `nsq_to_file` can be told.
+    // Help texts are also docs, and tokens look like tags.
+    #[allow(rustdoc::invalid_html_tags)]
     pub struct NsqToFileOptions for PROGRAM;
 
     group "What to archive": "Topics by name, or all that a pattern matches." {
