@@ -343,8 +343,15 @@ impl Broker {
 
     /// Lets the topic handle an input and routes what it emits.
     fn step(&mut self, now: Now, name: &TopicName, act: impl FnOnce(&mut Topic)) {
+        if let Some(topic) = self.topics.get_mut(name) {
+            act(topic);
+            self.route(now, name);
+        }
+    }
+
+    /// Routes what the topic has emitted.
+    fn route(&mut self, now: Now, name: &TopicName) {
         let Some(topic) = self.topics.get_mut(name) else { return };
-        act(topic);
         let mut answers = Vec::new();
         let mut unused = false;
         while let Some(output) = topic.poll_output() {
