@@ -28,7 +28,7 @@ impl Happening {
             Output::Event { topic, event } => match event {
                 Event::ChannelCreated(channel) => Some(Self::new("channelCreated", &topic, Some(&channel))),
                 Event::ChannelDeleted(channel) => Some(Self::new("channelDeleted", &topic, Some(&channel))),
-                Event::Moved { channel, how, run } => Some(Self::moved(&topic, channel.as_ref(), how, &run)),
+                Event::Moved { channel, how, run } => Self::moved(&topic, channel.as_ref(), how, &run),
                 // The topic goes next, and says so. Files in memory do not fail.
                 Event::Unused | Event::StorageFailed { .. } => None,
             },
@@ -41,15 +41,17 @@ impl Happening {
         Self { kind, topic: topic.as_str().to_owned(), channel, ids: Vec::new() }
     }
 
-    fn moved(topic: &TopicName, channel: Option<&ChannelName>, how: Moved, run: &Run) -> Self {
+    fn moved(topic: &TopicName, channel: Option<&ChannelName>, how: Moved, run: &Run) -> Option<Self> {
         let kind = match how {
             Moved::TimedOut => "timedOut",
             Moved::Due => "due",
             Moved::SampledOut => "sampledOut",
             Moved::Dropped => "dropped",
+            // Only failing or crashed storage brings that about, and there is none.
+            Moved::Refused | Moved::Repeated => return None,
         };
         let ids = run.messages().map(|message| String::from_utf8_lossy(&message.id.to_hex()).into_owned());
-        Self { ids: ids.collect(), ..Self::new(kind, topic, channel) }
+        Some(Self { ids: ids.collect(), ..Self::new(kind, topic, channel) })
     }
 }
 

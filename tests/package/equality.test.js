@@ -9,7 +9,7 @@ import { deliveriesPerSecond, differing } from './runs.js'
 
 it('runs in Node as it does natively', () => {
   const runs = nativeRuns()
-  assert.ok(runs.length >= Simulation.scenarios().length)
+  assert.ok(runs.length > Simulation.scenarios().length)
   assert.deepEqual(differing(Simulation, runs), [])
 })
 
