@@ -11,8 +11,12 @@ export function differing(Simulation, runs) {
   })
 }
 
-/** Deliveries per second of the clock, of the scenario that is made for it. */
+/** Deliveries per second of the clock, of the scenario that is made for it: the best of a few runs, for the first compile. */
 export function deliveriesPerSecond(Simulation) {
+  return Math.max(...Array.from({ length: 4 }, () => benchmark(Simulation)))
+}
+
+function benchmark(Simulation) {
   const simulation = new Simulation({ scenario: 'benchmark' })
   const { until } = simulation.view()
   const start = performance.now()
