@@ -5,7 +5,7 @@
 //! itself. Nothing here decides what a broker does, and no tool of NSQ is replaced.
 
 mod broker;
-mod client;
+mod connect;
 mod publish;
 mod screen;
 mod tail;

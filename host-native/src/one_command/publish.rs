@@ -3,12 +3,14 @@
 use std::ffi::OsString;
 use std::io::{BufRead, BufReader, IsTerminal, Read};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use sansq_core::name::TopicName;
+use tokio::runtime::Runtime;
 
-use super::client::{ADDRESS_FLAG, Client, Heartbeats};
+use super::connect::{ADDRESS_FLAG, check, explained, options, runtime};
 use super::words::{Misuse, Words};
 use super::{Failure, print, screen};
+use crate::client::Producer;
 
 /// Messages and bytes that go in one MPUB; its body has to stay below `--max-body-size`, 5 MiB by default.
 const BATCH_MESSAGES_MAX: usize = 500;
@@ -38,8 +40,11 @@ pub(super) fn run(args: Vec<OsString>) -> Result<(), Failure> {
         .into());
     }
 
-    let client = Client::connect(address, Heartbeats::Off)?;
-    let mut publisher = Publisher { client, topic, batch: Vec::new(), batch_bytes: 0, published: 0 };
+    check(address)?;
+    let runtime = runtime()?;
+    let connecting = async { Producer::builder().nsqd(address).options(options()).connect().await };
+    let producer = runtime.block_on(connecting).map_err(explained)?;
+    let mut publisher = Publisher { runtime, producer, topic, batch: Vec::new(), batch_bytes: 0, published: 0 };
     let result = match messages.is_empty() {
         false => messages.into_iter().try_for_each(|message| publisher.add(message)).and_then(|()| publisher.send()),
         true => publisher.add_lines(std::io::stdin().lock()),
@@ -66,7 +71,8 @@ pub(super) fn topic_named(text: &str) -> Result<TopicName, Misuse> {
 }
 
 struct Publisher {
-    client: Client,
+    runtime: Runtime,
+    producer: Producer,
     topic: TopicName,
     batch: Vec<Vec<u8>>,
     batch_bytes: usize,
@@ -112,19 +118,11 @@ impl Publisher {
 
     /// Publishes what was added, all of it or nothing.
     fn send(&mut self) -> Result<()> {
-        match self.batch.as_slice() {
-            [] => return Ok(()),
-            [message] => self.client.send_with_body(&format!("PUB {}", self.topic), message),
-            messages => {
-                let mut body = (messages.len() as u32).to_be_bytes().to_vec();
-                for message in messages {
-                    body.extend_from_slice(&(message.len() as u32).to_be_bytes());
-                    body.extend_from_slice(message);
-                }
-                self.client.send_with_body(&format!("MPUB {}", self.topic), &body);
-            }
+        if self.batch.is_empty() {
+            return Ok(());
         }
-        self.client.expect_response()?;
+        let publish = self.producer.multi_publish(self.topic.as_str(), &self.batch);
+        self.runtime.block_on(publish).map_err(|error| anyhow!("the broker says {error}"))?;
         self.published += self.batch.len() as u64;
         self.batch.clear();
         self.batch_bytes = 0;

@@ -120,24 +120,24 @@ pub(super) fn client_options(tool: &str, flag: &str, pairs: &[String]) -> Result
 }
 
 /// A channel that nobody else is likely to have, gone with its last consumer.
-pub(super) fn random_channel() -> String {
+pub(crate) fn random_channel() -> String {
     let number = std::hash::BuildHasher::hash_one(&std::hash::RandomState::new(), std::process::id()) % 999_999;
     format!("tail{number:06}#ephemeral")
 }
 
 /// Messages of several consumers as one stream, each with the number of its consumer. It ends when all have stopped.
-pub(super) struct Messages {
+pub(crate) struct Messages {
     streams: SelectAll<futures::stream::BoxStream<'static, (usize, Message)>>,
     controls: Vec<ConsumerControl>,
 }
 
 impl Messages {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self { streams: SelectAll::new(), controls: Vec::new() }
     }
 
     /// One consumer more.
-    pub(super) fn add(&mut self, consumer: Consumer) {
+    pub(crate) fn add(&mut self, consumer: Consumer) {
         let number = self.controls.len();
         self.controls.push(consumer.control());
         self.streams.push(consumer.map(move |message| (number, message)).boxed());
@@ -152,6 +152,13 @@ impl Messages {
     pub(super) fn next_now(&mut self) -> Option<(usize, Message)> {
         use futures::FutureExt as _;
         self.streams.next().now_or_never().flatten()
+    }
+
+    /// The most messages that one of them has at once.
+    fn set_max_in_flight(&self, consumer: usize, count: u32) {
+        if let Some(control) = self.controls.get(consumer) {
+            control.set_max_in_flight(count);
+        }
     }
 
     /// Asks for no more.

@@ -1,9 +1,10 @@
 //! `nsq_tail`: prints messages as they come, each on a line, and finishes them once they are printed.
 
+use std::collections::BTreeMap;
 use std::io::{self, BufWriter, Write};
 
 use anyhow::{Context as _, Result, bail};
-use futures::StreamExt as _;
+use futures::{Stream, StreamExt as _};
 use tracing::info;
 
 use super::{Messages, Source, client_options, random_channel, terminations};
@@ -67,63 +68,84 @@ pub async fn run(options: NsqTailOptions, _: &[String]) -> Result<()> {
     let mut client = client_options("nsq_tail", "consumer-opt", &options.consumer_opts)?;
     // No more than are to be printed, so that nobody else's are held back.
     let most = if options.count == 0 { options.max_in_flight } else { options.max_in_flight.min(options.count) };
-    client.client_mut().max_in_flight = u32::try_from(most).unwrap_or(u32::MAX);
+    let max_in_flight = u32::try_from(most).unwrap_or(u32::MAX);
+    client.client_mut().max_in_flight = max_in_flight;
 
     let mut messages = Messages::new();
     for topic in &options.topics {
         info!("Adding consumer for topic: {topic}");
         messages.add(source.consumer(topic, &channel, &client).await?);
     }
-    let mut tail =
-        Tail { out: BufWriter::new(io::stdout().lock()), printed: Vec::new(), counts: vec![0; options.topics.len()] };
-    let mut signals = terminations()?;
-    loop {
+    let topics: Vec<&str> = options.topics.iter().map(String::as_str).collect();
+    let prefixes = if options.print_topic { topics } else { Vec::new() };
+    print(messages, &prefixes, options.count, max_in_flight, terminations()?).await
+}
+
+/// Prints messages until `count` came of some consumer (0 goes on for ever), or until `stop` says so. `prefixes`, by
+/// consumer, stand before each; there may be none. Each consumer has at most `max_in_flight`.
+pub(crate) async fn print(
+    mut messages: Messages,
+    prefixes: &[&str],
+    count: u64,
+    max_in_flight: u32,
+    mut stop: impl Stream<Item = ()> + Unpin,
+) -> Result<()> {
+    let mut printed =
+        Printed { out: BufWriter::new(io::stdout().lock()), unfinished: Vec::new(), counts: BTreeMap::new() };
+    'all: loop {
         let mut next = tokio::select! {
-            _ = signals.next() => break,
+            _ = stop.next() => break,
             next = messages.next() => next,
         };
-        while let Some((topic, message)) = next {
-            tail.print(options.print_topic.then(|| options.topics[topic].as_str()), message)?;
-            tail.counts[topic] += 1;
-            if tail.counts[topic] == options.count {
-                tail.finish()?;
-                messages.give_back().await;
-                return Ok(());
+        if next.is_none() {
+            break;
+        }
+        while let Some((consumer, message)) = next {
+            let so_far = printed.print(consumer, prefixes.get(consumer).copied(), message)?;
+            if so_far == count {
+                break 'all;
+            }
+            if count > 0 && count - so_far < u64::from(max_in_flight) {
+                // Before it is finished, which makes room for one more: nobody else's messages are held back.
+                messages.set_max_in_flight(consumer, (count - so_far) as u32);
             }
             next = messages.next_now();
         }
-        tail.finish()?;
+        printed.finish()?;
     }
+    printed.finish()?;
     messages.give_back().await;
     Ok(())
 }
 
-struct Tail<W> {
+struct Printed<W> {
     out: W,
-    /// Printed, and not finished yet.
-    printed: Vec<Message>,
-    /// Messages printed, by topic.
-    counts: Vec<u64>,
+    unfinished: Vec<Message>,
+    /// Messages printed, by consumer.
+    counts: BTreeMap<usize, u64>,
 }
 
-impl<W: Write> Tail<W> {
-    fn print(&mut self, topic: Option<&str>, message: Message) -> Result<()> {
+impl<W: Write> Printed<W> {
+    /// How many were printed of this consumer, with this one.
+    fn print(&mut self, consumer: usize, prefix: Option<&str>, message: Message) -> Result<u64> {
         let mut print = || {
-            if let Some(topic) = topic {
-                write!(self.out, "{topic} | ")?;
+            if let Some(prefix) = prefix {
+                write!(self.out, "{prefix} | ")?;
             }
             self.out.write_all(&message.body)?;
             self.out.write_all(b"\n")
         };
         print().context("cannot write to standard output")?;
-        self.printed.push(message);
-        Ok(())
+        self.unfinished.push(message);
+        let count = self.counts.entry(consumer).or_default();
+        *count += 1;
+        Ok(*count)
     }
 
     /// Finishes what was printed, once it is really written.
     fn finish(&mut self) -> Result<()> {
         self.out.flush().context("cannot write to standard output")?;
-        self.printed.drain(..).for_each(Message::finish);
+        self.unfinished.drain(..).for_each(Message::finish);
         Ok(())
     }
 }
