@@ -76,7 +76,7 @@ export interface LifeStep {
     | 'timed-out'
     | 'due'
     | 'dropped'
-    | 'sampled-out'
+    | 'sampled-out' | 'not-stored' | 'repeated'
   /** The names of those concerned. */
   node: string | null
   channel: string | null
