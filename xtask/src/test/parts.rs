@@ -34,6 +34,7 @@ pub(super) const PARTS: &[Part] = &[
     Part { name: "node", about: "nsqjs against our nsqd", on_its_own: false, run: node },
     Part { name: "wasm", about: "the core's tests in wasm", on_its_own: false, run: wasm },
     Part { name: "package", about: "the npm package, packed and installed", on_its_own: false, run: package },
+    Part { name: "demo", about: "the simulator's page, in a browser", on_its_own: false, run: demo },
 ];
 
 fn lint(steps: &mut Steps) -> Result<()> {
@@ -115,6 +116,15 @@ fn package(steps: &mut Steps) -> Result<()> {
     tests.env("SANSQ_PANICS", panics).env("SANSQ_HASHES", hashes);
     steps.step(Runner::Node, tests.current_dir(&directory))?;
     clients_on_package(steps, &directory)
+}
+
+fn demo(steps: &mut Steps) -> Result<()> {
+    setup::CHROMIUM.ensure()?;
+    web::package::build(&steps.target)?;
+    web::build_page()?;
+    let mut tests = words(&["npm", "test", "--silent"]);
+    steps.step(Runner::Node, tests.current_dir(root().join("web-demo")))?;
+    Ok(())
 }
 
 /// The suites of client libraries, with the package's broker in nsqd's place. It has no disk to come back from.
