@@ -1,13 +1,14 @@
 //! `sansq`, the one command: a broker on this machine and the two commands that put a first message through it.
 //!
 //! `sansq` alone is nsqd with other defaults (`broker`): loopback only, a data directory of its own, and words instead of
-//! log lines. `sansq pub` and `sansq tail` are small clients, for a newcomer who has no other. `sansq nsqd` is nsqd
-//! itself. Nothing here decides what a broker does, and no tool of NSQ is replaced.
+//! log lines. `sansq pub` and `sansq tail` are small clients, for a newcomer who has no other. `sansq sim` is the simulator,
+//! `sansq nsqd` nsqd itself. Nothing here decides what a broker does, and no tool of NSQ is replaced.
 
 mod broker;
 mod connect;
 mod publish;
 mod screen;
+mod sim;
 mod tail;
 mod words;
 
@@ -50,6 +51,7 @@ pub fn main(args: Vec<OsString>) -> ExitCode {
     let result = match words.first().and_then(|word| word.to_str()) {
         Some("pub") => publish::run(rest()),
         Some("tail") => tail::run(rest()),
+        Some("sim") => sim::run(rest()),
         Some("nsqd") => return daemon::main(rest()),
         Some("help" | "-h" | "-help" | "--help") => {
             print(&screen::help(Paint(wants_colours(&std::io::stdout()))));

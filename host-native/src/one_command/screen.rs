@@ -28,6 +28,7 @@ pub(super) fn help(paint: Paint) -> String {
         ),
         ("pub TOPIC [MESSAGE...]", "Publishes each MESSAGE, or each line of standard input."),
         ("tail TOPIC", "Prints messages as they come."),
+        ("sim", "The simulator: the broker against faults, in virtual time. `sansq sim --help`"),
         ("nsqd [FLAGS...]", "The daemon for servers: nsqd, flag for flag. Also a program of its own."),
     ];
     let minute = [

@@ -9,7 +9,9 @@ use thiserror::Error;
 /// Words that make no sense.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub(super) enum Misuse {
-    #[error("there is no command {0:?}: it starts a broker, or takes pub, tail or nsqd. `sansq --help` explains each")]
+    #[error(
+        "there is no command {0:?}: it starts a broker, or takes pub, tail, sim or nsqd. `sansq --help` explains each"
+    )]
     NoSuchCommand(String),
     #[error(
         "{command} has no flag {flag}; a message that begins with a dash goes after `--`. See `sansq {command} --help`"

@@ -42,6 +42,8 @@ pub(super) enum Runner {
     Pytest,
     /// `node --test` with the reporter `spec`: a line for each number.
     Node,
+    /// `N passed, N failed` alone on a line.
+    Plain,
 }
 
 impl Runner {
@@ -51,6 +53,11 @@ impl Runner {
         for line in output.lines().map(str::trim) {
             match self {
                 Self::None => {}
+                Self::Plain => {
+                    if line.ends_with(" failed") {
+                        counts += pairs(line);
+                    }
+                }
                 Self::Cargo => {
                     if let Some(result) = line.strip_prefix("test result: ") {
                         counts += pairs(result);

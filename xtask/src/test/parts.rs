@@ -29,6 +29,7 @@ pub(super) const PARTS: &[Part] = &[
         on_its_own: false,
         run: rust,
     },
+    Part { name: "sim", about: "kept seeds of the simulator, and fresh ones", on_its_own: false, run: sim },
     Part { name: "go", about: "go-nsq against our nsqd", on_its_own: false, run: go },
     Part { name: "python", about: "pynsq against our nsqd", on_its_own: false, run: python },
     Part { name: "node", about: "nsqjs against our nsqd", on_its_own: false, run: node },
@@ -64,6 +65,23 @@ fn rust(steps: &mut Steps) -> Result<()> {
     tests.args(["test", "--workspace", "--no-fail-fast"]);
     with_daemon(steps, &mut tests)?;
     steps.step(Runner::Cargo, &mut tests)?;
+    Ok(())
+}
+
+fn sim(steps: &mut Steps) -> Result<()> {
+    if !steps.step(Runner::None, cargo().args(["build", "--quiet", "--release", "--package", "sansq"]))? {
+        bail!("there is no sansq to simulate with");
+    }
+    let sansq = || {
+        let mut command = Command::new(steps.target.join("release/sansq"));
+        command.arg("sim").current_dir(root());
+        command
+    };
+    let (mut kept, mut fresh) = (sansq(), sansq());
+    steps.step(Runner::Plain, kept.args(["--kept", "tests/seeds.txt"]))?;
+    // Others each time; which ones is printed with the step.
+    let from = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH)?.as_secs() * 1000;
+    steps.step(Runner::None, fresh.args(["--seeds", &format!("{from}..{}", from + 1000)]))?;
     Ok(())
 }
 
