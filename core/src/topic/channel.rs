@@ -400,10 +400,10 @@ impl Channel {
     }
 
     /// Writes all that is not on the log to it, attempts and due times kept; `true` if `ticket` will be settled.
-    pub(crate) fn persist(&mut self, ticket: Ticket, out: &mut Outbox) -> bool {
+    pub(crate) fn persist(&mut self, durability: Durability, ticket: Ticket, out: &mut Outbox) -> bool {
         let mut runs: Vec<Run> = self.in_flight.drain().into_iter().map(|(_, flight)| landed(&flight, None)).collect();
         runs.extend(self.deferred.drain());
-        self.queue.persist(runs, ticket, out)
+        self.queue.persist(runs, durability, ticket, out)
     }
 
     /// Shows `look` up to `limit` messages of each set: the queue's front, those next to time out, those next due.

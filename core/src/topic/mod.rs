@@ -329,6 +329,8 @@ impl Topic {
     /// is false; publishes fail from now on.
     pub fn handle_exit(&mut self) {
         self.exiting = true;
+        // What was promised to be on the device does not leave its place for one in the system's memory.
+        let durability = self.stored();
         let names: Vec<ChannelName> = self.channels.keys().cloned().collect();
         for name in names {
             // What could not be moved to the channel is on the topic's log still.
@@ -336,11 +338,12 @@ impl Topic {
                 self.pending.remove(&ticket);
             }
             let ticket = self.ticket();
-            let waits = self.channels.get_mut(&name).is_some_and(|channel| channel.persist(ticket, &mut self.out));
+            let waits =
+                self.channels.get_mut(&name).is_some_and(|channel| channel.persist(durability, ticket, &mut self.out));
             self.wait(Waiting::Exit, ticket, u32::from(waits));
         }
         let ticket = self.ticket();
-        let waits = self.queue.persist(Vec::new(), ticket, &mut self.out);
+        let waits = self.queue.persist(Vec::new(), durability, ticket, &mut self.out);
         self.wait(Waiting::Exit, ticket, u32::from(waits));
         self.wakeups.clear();
     }
@@ -391,6 +394,14 @@ impl Topic {
         }
     }
 
+    /// How far a message must get that goes to a log.
+    fn stored(&self) -> Durability {
+        match self.config.publish_ack {
+            PublishAck::Synced => Durability::Synced,
+            PublishAck::Accepted | PublishAck::Written => Durability::Written,
+        }
+    }
+
     fn fans_out(&self) -> bool {
         !self.paused && !self.channels.is_empty()
     }
@@ -408,10 +419,7 @@ impl Topic {
 
     /// Puts `runs` into the topic's own queue; `true` if `ticket` waits for an append.
     fn put(&mut self, mut runs: Vec<Run>, ticket: Ticket) -> bool {
-        let durability = match self.config.publish_ack {
-            PublishAck::Synced => Durability::Synced,
-            PublishAck::Accepted | PublishAck::Written => Durability::Written,
-        };
+        let durability = self.stored();
         let memory_first = self.config.publish_ack == PublishAck::Accepted || !self.queue.has_log();
         let mut rest = Vec::new();
         if memory_first {

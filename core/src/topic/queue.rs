@@ -398,7 +398,13 @@ impl Queue {
 
     /// Writes everything that is only in memory, and `others`, to the log and closes it. Messages that were on the log
     /// before and are written again are released at their old place, once they are written.
-    pub(crate) fn persist(&mut self, mut others: Vec<Run>, ticket: Ticket, out: &mut Outbox) -> bool {
+    pub(crate) fn persist(
+        &mut self,
+        mut others: Vec<Run>,
+        durability: Durability,
+        ticket: Ticket,
+        out: &mut Outbox,
+    ) -> bool {
         others.extend(self.memory.drain(..));
         (self.memory_len, self.memory_logged) = (0, 0);
         let Some(log) = &mut self.log else { return false };
@@ -406,7 +412,6 @@ impl Queue {
             log.close(out);
             return false;
         }
-        let durability = Durability::Written;
         let op = out.store(&log.id, StorageEffect::Append { runs: others.clone(), durability, taken: false });
         let (taken, on_failure) = (false, OnFailure::Refuse);
         let runs = others;

@@ -58,3 +58,18 @@ fn an_exit_that_cannot_write_leaves_on_the_log_what_was_there() {
     assert!(!rig.topic.is_settling() && rig.logs["t:c"].closed);
     assert_eq!(rig.logs["t:c"].records.len(), 3);
 }
+
+#[test]
+fn an_exit_syncs_what_was_answered_as_synced() {
+    let mut rig = Rig::new(Config { publish_ack: PublishAck::Synced, ..Config::default() });
+    rig.subscribe(A, "c", 1);
+    rig.publish(&["x"]);
+    rig.held = Some(VecDeque::new());
+    rig.topic.handle_exit();
+    rig.settle();
+    let appends = rig.held.iter().flatten().filter_map(|op| match op.effect {
+        StorageEffect::Append { durability, .. } => Some(durability),
+        _ => None,
+    });
+    assert_eq!(appends.collect::<Vec<_>>(), [Durability::Synced]);
+}
