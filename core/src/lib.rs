@@ -10,6 +10,7 @@ pub mod client;
 pub mod config;
 pub mod driver;
 pub mod latency;
+pub mod lookup;
 pub mod message;
 pub mod metadata;
 pub mod name;

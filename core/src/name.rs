@@ -58,6 +58,12 @@ macro_rules! name_type {
             }
         }
 
+        impl serde::Serialize for $name {
+            fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.serialize_str(&self.0)
+            }
+        }
+
         // Sound because `Ord` and `Hash` are derived from the text alone.
         impl std::borrow::Borrow<str> for $name {
             fn borrow(&self) -> &str {

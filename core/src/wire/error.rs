@@ -122,12 +122,13 @@ impl CommandError {
 
     /// Appends the error frame to `out`.
     pub fn put(&self, out: &mut Vec<u8>) {
-        let word = self.code.as_str().as_bytes();
-        if self.detail.is_empty() {
-            put_frame(out, FrameType::Error, &[word]);
-        } else {
-            put_frame(out, FrameType::Error, &[word, b" ", &self.detail]);
-        }
+        put_frame(out, FrameType::Error, &self.text());
+    }
+
+    /// The text of the frame, in pieces.
+    pub fn text(&self) -> [&[u8]; 3] {
+        let space: &[u8] = if self.detail.is_empty() { b"" } else { b" " };
+        [self.code.as_str().as_bytes(), space, &self.detail]
     }
 }
 

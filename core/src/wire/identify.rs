@@ -86,7 +86,8 @@ impl<'de> Visitor<'de> for IdentifyVisitor {
     }
 }
 
-fn set<'de, T: Deserialize<'de>, A: MapAccess<'de>>(field: &mut T, map: &mut A) -> Result<(), A::Error> {
+/// Takes the next value of `map` for `field`; `null` leaves it as it is.
+pub(crate) fn set<'de, T: Deserialize<'de>, A: MapAccess<'de>>(field: &mut T, map: &mut A) -> Result<(), A::Error> {
     if let Some(value) = map.next_value::<Option<T>>()? {
         *field = value;
     }
@@ -94,7 +95,7 @@ fn set<'de, T: Deserialize<'de>, A: MapAccess<'de>>(field: &mut T, map: &mut A) 
 }
 
 /// `key` in lower case by Unicode's simple folding, in which two letters outside ASCII are equal to letters inside.
-fn fold(key: &str) -> String {
+pub(crate) fn fold(key: &str) -> String {
     let fold = |c: char| match c {
         '\u{17f}' => 's',
         '\u{212a}' => 'k',

@@ -19,6 +19,7 @@ pub use frame::{
     read_frame,
 };
 pub use identify::{AuthReply, Identify, IdentifyReply};
+pub(crate) use identify::{fold, set};
 pub use mpub::{MpubScan, Scanned, mpub_messages};
 pub use number::decimal;
 pub use quote::quote;
