@@ -9,15 +9,14 @@ use anyhow::{Context, Result, anyhow, bail};
 use sansq_core::config::{Config, PublishAck};
 use sansq_core::latency::Quantile;
 use sansq_core::storage::StoreOptions;
-use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use crate::config::{NsqdOptions, nsqd, version_text};
 use crate::http::{self, Api, Ports};
-use crate::limits;
 use crate::log::LogHandle;
 use crate::node::{Node, Unsaved};
+use crate::process;
 use crate::storage::{DataPathLock, StorageThread};
 use crate::tcp::{self, Bound, Listener};
 use crate::workers::Workers;
@@ -177,25 +176,15 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Ok(started) => started,
         Err(code) => return code,
     };
-    match run(options, log, |_| ()) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            let causes: Vec<String> = error.chain().map(ToString::to_string).collect();
-            crate::fatal!("{}", causes.join(" - "));
-            ExitCode::FAILURE
-        }
-    }
+    process::exit_code(run(options, log, |_| ()))
 }
 
 /// Runs nsqd until SIGINT or SIGTERM, and returns when everything is on disk. `started` is called once it listens.
 pub fn run(options: NsqdOptions, log: LogHandle, started: impl FnOnce(&Addresses)) -> Result<()> {
-    limits::raise_open_files();
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(async {
-        let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    process::run(async |mut stop| {
         let daemon = Daemon::start(options, log).await?;
         started(&daemon.addresses);
-        tokio::select! { _ = terminate.recv() => {}, _ = interrupt.recv() => {} }
+        stop.received().await;
         daemon.stop().await
     })
 }

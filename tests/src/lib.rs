@@ -4,6 +4,7 @@
 //!
 //! - [`nsqd`]: which program is under test, and whether it is the reference.
 //! - [`daemon`]: start it on free ports with a data directory of its own, stop it, kill it, start it again.
+//! - [`lookupd`]: the same for nsqlookupd, and an nsqd's end of a connection to it.
 //! - [`wire`]: the frames of the V2 protocol, and a connection that sends raw bytes.
 //! - [`http`]: one HTTP request as bytes, one response as bytes.
 //! - [`scenario`]: the plain-text scenarios under `conformance/` and the machine that runs them.
@@ -16,10 +17,12 @@
 //! Waits are on conditions with a deadline, never on a guess of how long something takes.
 
 pub mod bytes;
+mod child;
 pub mod client;
 pub mod daemon;
 pub mod disk;
 pub mod http;
+pub mod lookupd;
 pub mod nsqd;
 pub mod process;
 pub mod scenario;

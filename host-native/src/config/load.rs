@@ -2,7 +2,8 @@
 
 use super::args::{self, CommandLine};
 use super::{ConfigError, OptionSet, file, usage_page};
-use crate::{log, terminal};
+use crate::log::{self, LogFormat, LogHandle, LogLevel};
+use crate::terminal;
 use std::ffi::OsString;
 use std::io::Write;
 use std::process::ExitCode;
@@ -71,6 +72,23 @@ pub fn load_or_exit<O: OptionSet>(
             Err(ExitCode::from(error.exit_code()))
         }
     }
+}
+
+/// Starts logging, first what there is to warn of. The error is the exit code to end with; why is said.
+pub fn start_logging(
+    prefix: &str,
+    level: LogLevel,
+    format: LogFormat,
+    warnings: &[String],
+) -> Result<LogHandle, ExitCode> {
+    let log = log::init(prefix, level, format).map_err(|error| {
+        log::fatal_line(prefix, &error.to_string());
+        ExitCode::FAILURE
+    })?;
+    for warning in warnings {
+        tracing::warn!("{warning}");
+    }
+    Ok(log)
 }
 
 #[cfg(test)]

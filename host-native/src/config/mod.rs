@@ -3,7 +3,7 @@
 //! A program states its options once, with `options!`: name, type, default and help text of each flag, in
 //! groups. From that table come the typed struct, command-line parsing (`args`), the config file (`file`), the
 //! `--help` page (`help`), `GET /config/:opt` ([`read_option`]) and shell completions (`command`). The table of
-//! nsqd is in [`nsqd`]; nothing outside it knows a flag of nsqd.
+//! nsqd is in [`nsqd`], that of nsqlookupd in [`nsqlookupd`]; nothing outside them knows a flag of theirs.
 //!
 //! Precedence is command line, then config file, then default. No environment variable sets an option.
 //!
@@ -24,6 +24,7 @@ mod flags;
 mod help;
 mod load;
 pub mod nsqd;
+pub mod nsqlookupd;
 mod number;
 mod value;
 
@@ -34,8 +35,9 @@ pub use error::{ConfigError, FileError, UsageError};
 pub(crate) use flags::options;
 pub use flags::{Builtin, Flag, Group, OptionSet, Program, Role, Source, Sources, find_flag, read_option};
 pub use help::{help_page, usage_page};
-pub use load::{Loaded, Outcome, load, load_or_exit};
+pub use load::{Loaded, Outcome, load, load_or_exit, start_logging};
 pub use nsqd::NsqdOptions;
+pub use nsqlookupd::NsqlookupdOptions;
 pub use value::{BadValue, Choice, Kind, OptionValue, Percentiles};
 
 /// The NSQ release whose behaviour the daemons have, and the version they report.
@@ -47,4 +49,9 @@ pub fn version_text(program: &str) -> String {
         return format!("{program} v{NSQ_VERSION}");
     }
     format!("{program} v{NSQ_VERSION} (built w/sansq {})", env!("CARGO_PKG_VERSION"))
+}
+
+/// The host's name, as the system says it.
+pub(crate) fn hostname() -> String {
+    gethostname::gethostname().to_string_lossy().into_owned()
 }

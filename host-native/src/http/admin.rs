@@ -16,11 +16,6 @@ const MISSING_ARG_TOPIC: Failure = Failure::bad("MISSING_ARG_TOPIC");
 const TOPIC_NOT_FOUND: Failure = Failure::new(StatusCode::NOT_FOUND, "TOPIC_NOT_FOUND");
 const CHANNEL_NOT_FOUND: Failure = Failure::new(StatusCode::NOT_FOUND, "CHANNEL_NOT_FOUND");
 
-/// The query, or the reference's word for a bad one.
-pub(super) fn parse_query(raw: Option<&str>) -> Result<Query, Failure> {
-    Query::parse(raw).map_err(|_| Failure::INVALID_REQUEST)
-}
-
 /// The topic named by a query that must name one.
 pub(super) fn topic_of(query: &Query) -> Result<TopicName, Failure> {
     let name = query.get("topic").ok_or(MISSING_ARG_TOPIC)?;
@@ -29,7 +24,7 @@ pub(super) fn topic_of(query: &Query) -> Result<TopicName, Failure> {
 
 /// `POST /topic/*?topic=T`.
 pub(super) async fn topic(api: &Api, action: TopicAction, query: Option<&str>) -> Outcome {
-    let query = parse_query(query)?;
+    let query = Query::of(query)?;
     match action {
         TopicAction::Create => {
             api.node.ensure_topic(&topic_of(&query)?);
@@ -61,7 +56,7 @@ fn possible_topic(query: &Query) -> Result<TopicName, Failure> {
 
 /// `POST /channel/*?topic=T&channel=C`.
 pub(super) async fn channel(api: &Api, action: ChannelAction, query: Option<&str>) -> Outcome {
-    let (cell, name) = channel_of(api, &parse_query(query)?)?;
+    let (cell, name) = channel_of(api, &Query::of(query)?)?;
     let found = api.node.step(&cell, |topic, now| match action {
         ChannelAction::Create => {
             topic.handle_create_channel(now, &name);

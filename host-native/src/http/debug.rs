@@ -2,14 +2,11 @@
 //! text what comes closest in a process without one: its threads, its memory, its tasks. Not for `go tool pprof`.
 
 use std::fmt::Write as _;
-use std::sync::Arc;
 use std::time::Duration;
 
 use hyper::StatusCode;
-use tokio::runtime::RuntimeMetrics;
 
 use super::Api;
-use super::admin::parse_query;
 use super::endpoints::DebugPage;
 use super::process::{self, Thread};
 use super::query::Query;
@@ -31,10 +28,14 @@ threadcreate  the threads
 symbol        no symbols: there is nothing to look up
 ";
 
-/// `GET /debug/pprof/*`.
-pub(super) async fn page(api: &Arc<Api>, page: DebugPage, query: Option<&str>) -> Outcome {
+/// `GET /debug/pprof/*`. `holdings` tells what the program has in memory, or is busy with: for
+/// [`DebugPage::Heap`] and [`DebugPage::Goroutine`].
+pub(crate) async fn page(
+    page: DebugPage,
+    query: Option<&str>,
+    holdings: impl FnOnce(DebugPage) -> String + Send + 'static,
+) -> Outcome {
     let runtime = tokio::runtime::Handle::current().metrics();
-    let api = api.clone();
     let render: Box<dyn FnOnce() -> String + Send> = match page {
         DebugPage::Index => Box::new(|| INDEX.to_owned()),
         DebugPage::CommandLine => Box::new(command_line),
@@ -42,14 +43,23 @@ pub(super) async fn page(api: &Arc<Api>, page: DebugPage, query: Option<&str>) -
             let (seconds, before) = watch(query).await?;
             Box::new(move || compare(&before, &process::threads(), seconds))
         }
-        DebugPage::Heap => Box::new(move || heap(&api)),
-        DebugPage::Goroutine => Box::new(move || tasks(&api, &runtime)),
+        DebugPage::Heap => Box::new(move || format!("{}\nmemory\n{}", holdings(page), process::memory_report())),
+        DebugPage::Goroutine => Box::new(move || {
+            let tasks = runtime.num_alive_tasks();
+            let threads = list(&process::threads());
+            format!("{}tasks:    {tasks} on this connection's thread\n\n{threads}", holdings(page))
+        }),
         DebugPage::Block => Box::new(|| waits(&process::threads())),
         DebugPage::ThreadCreate => Box::new(|| list(&process::threads())),
         DebugPage::Symbol => Box::new(|| "num_symbols: 0\n".to_owned()),
     };
     let text = tokio::task::spawn_blocking(render).await;
     text.map(|text| Reply::Text(text.into())).map_err(|_| Failure::INTERNAL)
+}
+
+/// What nsqd holds and is busy with.
+pub(super) fn holdings(api: &Api, page: DebugPage) -> String {
+    if page == DebugPage::Heap { heap(api) } else { tasks(api) }
 }
 
 fn command_line() -> String {
@@ -59,7 +69,7 @@ fn command_line() -> String {
 
 /// Waits for as long as a profile is to take; what the threads had used before.
 async fn watch(query: Option<&str>) -> Result<(u64, Vec<Thread>), Failure> {
-    let query = parse_query(query)?;
+    let query = Query::of(query)?;
     let seconds = match query.get("seconds") {
         None => PROFILE_SECONDS,
         Some(raw) => std::str::from_utf8(raw)
@@ -98,23 +108,17 @@ fn heap(api: &Api) -> String {
     let in_channels: u64 = channels().map(|channel| channel.depth.saturating_sub(channel.backend_depth)).sum();
     let in_flight: u64 = channels().map(|channel| channel.in_flight_count).sum();
     let deferred: u64 = channels().map(|channel| channel.deferred_count).sum();
-    let kernel = process::memory_report();
     format!(
         "messages in memory\n  topics:    {in_topics}\n  channels:  {in_channels}\n  in flight: {in_flight}\n  \
-         deferred:  {deferred}\n\nmemory\n{kernel}"
+         deferred:  {deferred}\n"
     )
 }
 
-fn tasks(api: &Api, runtime: &RuntimeMetrics) -> String {
+fn tasks(api: &Api) -> String {
     let topics = api.node.stats(None, None, false);
     let channels: usize = topics.iter().map(|topic| topic.channels.len()).sum();
     let clients = api.node.clients.all().len();
-    let tasks = runtime.num_alive_tasks();
-    format!(
-        "clients:  {clients}\ntopics:   {}\nchannels: {channels}\ntasks:    {tasks} on this connection's thread\n\n{}",
-        topics.len(),
-        list(&process::threads()),
-    )
+    format!("clients:  {clients}\ntopics:   {}\nchannels: {channels}\n", topics.len())
 }
 
 fn waits(threads: &[Thread]) -> String {

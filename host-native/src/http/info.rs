@@ -47,7 +47,7 @@ pub(super) fn info(api: &Api) -> Outcome {
     Reply::json(&Info {
         version: &api.node.config.version,
         broadcast_address: &options.broadcast_address,
-        hostname: gethostname::gethostname().to_string_lossy().into_owned(),
+        hostname: crate::config::hostname(),
         http_port: port(api.ports.http),
         tcp_port: port(api.ports.tcp),
         start_time: api.node.start_time,

@@ -10,8 +10,8 @@
 
 mod admin;
 pub(crate) mod body;
-mod debug;
-mod endpoints;
+pub(crate) mod debug;
+pub(crate) mod endpoints;
 mod info;
 mod json;
 mod linger;
@@ -95,7 +95,7 @@ impl Service for Api {
             Endpoint::ReadConfig => settings::read(&self, param),
             Endpoint::WriteConfig => settings::write(&self, param, body).await,
             Endpoint::Metrics => metrics::metrics(&self).await,
-            Endpoint::Debug(page) => debug::page(&self, page, query).await,
+            Endpoint::Debug(page) => debug::page(page, query, move |page| debug::holdings(&self, page)).await,
             Endpoint::SetBlockRate => debug::set_block_rate(query),
             Endpoint::FreeMemory => debug::free_memory(),
         }

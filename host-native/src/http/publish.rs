@@ -9,7 +9,7 @@ use sansq_core::name::TopicName;
 use sansq_core::protocol::PublishError;
 
 use super::Api;
-use super::admin::{parse_query, topic_of};
+use super::admin::topic_of;
 use super::body::{ReadError, RequestBody};
 use super::query::Query;
 use super::respond::{Failure, Outcome, Reply};
@@ -21,7 +21,7 @@ pub(super) async fn publish(api: &Api, query: Option<&str>, body: &mut RequestBo
     if message.is_empty() {
         return Err(Failure::bad("MSG_EMPTY"));
     }
-    let query = parse_query(query)?;
+    let query = Query::of(query)?;
     let topic = topic_of(&query)?;
     // Unlike the reference, which creates the topic first, a publish that is refused here leaves nothing behind.
     let defer = defer_of(&query, config.max_req_timeout)?;
@@ -41,7 +41,7 @@ pub(super) async fn multi_publish(api: &Api, query: Option<&str>, body: &mut Req
     if body.announces_more_than(config.max_body_size) {
         return Err(Failure::too_large("BODY_TOO_BIG"));
     }
-    let query = parse_query(query)?;
+    let query = Query::of(query)?;
     let topic = topic_of(&query)?;
     // A producer's first empty batch is enough for consumers to find the topic.
     api.node.ensure_topic(&topic);

@@ -2,6 +2,8 @@
 //!
 //! Values stay bytes: whether they are UTF-8, a topic's name or a number is for whoever asks.
 
+use super::respond::Failure;
+
 /// The parameters of a query string.
 #[derive(Debug, Default)]
 pub(crate) struct Query(Vec<(Vec<u8>, Vec<u8>)>);
@@ -25,6 +27,11 @@ impl Query {
             })
             .collect::<Result<_, _>>()
             .map(Self)
+    }
+
+    /// [`parse`](Self::parse), with the reference's word for a bad query.
+    pub(crate) fn of(raw: Option<&str>) -> Result<Self, Failure> {
+        Self::parse(raw).map_err(|_| Failure::INVALID_REQUEST)
     }
 
     /// The first value of `key`; empty if it has no `=`.

@@ -12,7 +12,7 @@ pub use start::{begin, start};
 pub use types::{PublishAck, TlsClientAuthPolicy, TlsRequired, TlsVersion};
 
 use super::flags::options;
-use super::{ListenAddress, Percentiles, Program};
+use super::{ListenAddress, Percentiles, Program, hostname};
 use crate::log::{LogFormat, LogLevel};
 use md5::{Digest, Md5};
 use std::path::PathBuf;
@@ -199,11 +199,6 @@ options! {
         "queue-scan-selection-count" => queue_scan_selection_count: u64 = 20,
             "Nothing is scanned here: all channels are on time, however many there are.";
     }
-}
-
-/// The host's name, as the system says it.
-fn hostname() -> String {
-    gethostname::gethostname().to_string_lossy().into_owned()
 }
 
 fn default_node_id() -> i64 {

@@ -2,9 +2,9 @@
 
 use super::check::check_ignored;
 use super::{InvalidOptions, NsqdOptions};
-use crate::config::{Loaded, load_or_exit};
+use crate::config::{Loaded, load_or_exit, start_logging};
 use crate::fatal;
-use crate::log::{self, LogHandle};
+use crate::log::LogHandle;
 use std::ffi::OsString;
 use std::process::ExitCode;
 use tracing::warn;
@@ -20,13 +20,7 @@ pub fn start(args: impl IntoIterator<Item = OsString>) -> Result<(NsqdOptions, L
 /// If the process should end instead, everything is said and the error is its exit code.
 pub fn begin(loaded: Loaded<NsqdOptions>) -> Result<(NsqdOptions, LogHandle), ExitCode> {
     let Loaded { options, warnings, ignored } = loaded;
-    let log = log::init(&options.log_prefix, options.log_level, options.log_format).map_err(|error| {
-        log::fatal_line("[nsqd] ", &error.to_string());
-        ExitCode::FAILURE
-    })?;
-    for warning in warnings {
-        warn!("{warning}");
-    }
+    let log = start_logging(&options.log_prefix, options.log_level, options.log_format, &warnings)?;
     match check(options, &ignored) {
         Ok(options) => Ok((options, log)),
         Err(error) => {

@@ -13,7 +13,6 @@ use sansq_core::name::{ChannelName, TopicName};
 use sansq_core::topic::TopicStats;
 
 use super::Api;
-use super::admin::parse_query;
 use super::info::health;
 use super::process::{self, Memory};
 use super::query::Query;
@@ -89,7 +88,7 @@ struct Snapshot<'a> {
 
 /// `GET /stats?format=F&topic=T&channel=C&include_clients=B&include_mem=B`.
 pub(super) async fn stats(api: &Arc<Api>, query: Option<&str>) -> Outcome {
-    let wanted = Wanted::new(&parse_query(query)?);
+    let wanted = Wanted::new(&Query::of(query)?);
     let health = health(api).await;
     let api = api.clone();
     // With thousands of topics this takes a while, which this thread's connections should not wait for.

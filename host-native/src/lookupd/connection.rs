@@ -1,0 +1,135 @@
+//! The task of a connection from an nsqd: bytes to its session and back.
+
+use std::future::poll_fn;
+use std::mem::MaybeUninit;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Poll, ready};
+use std::time::Duration;
+
+use sansq_core::lookup::{Event, Session};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _, ReadBuf};
+use tokio::net::{TcpStream, UnixStream};
+
+use super::State;
+use crate::tcp::Accepted;
+use crate::workers::Workers;
+
+/// Bytes read at a time.
+const READ_BYTES: usize = 16 * 1024;
+/// How long a peer may take no answers. Nothing of it is read meanwhile.
+const WRITE_TIME_MAX: Duration = Duration::from_secs(5);
+
+/// Serves `socket` on a worker thread.
+pub(super) fn serve(socket: Accepted, remote_address: String, state: &Arc<State>, workers: &Workers) {
+    tracing::info!("TCP: new client({remote_address})");
+    let connection = Connection {
+        session: state.session(remote_address.clone()),
+        state: state.clone(),
+        remote_address,
+        out: Vec::new(),
+    };
+    workers.spawn(async move {
+        let address = connection.remote_address.clone();
+        let served = match socket {
+            Accepted::Tcp(socket) => match TcpStream::from_std(socket) {
+                Ok(socket) => connection.run(socket).await,
+                Err(error) => Err(error),
+            },
+            Accepted::Unix(socket) => match UnixStream::from_std(socket) {
+                Ok(socket) => connection.run(socket).await,
+                Err(error) => Err(error),
+            },
+        };
+        match served {
+            Ok(()) => tracing::info!("CLIENT({address}): closing"),
+            Err(error) => tracing::info!("CLIENT({address}): closing - {error}"),
+        }
+    });
+}
+
+struct Connection {
+    session: Session,
+    state: Arc<State>,
+    remote_address: String,
+    /// Answers not yet written.
+    out: Vec<u8>,
+}
+
+impl Connection {
+    /// Serves the stream until it ends, and takes back what was registered on it.
+    async fn run(mut self, mut stream: impl AsyncRead + AsyncWrite + Unpin) -> std::io::Result<()> {
+        let served = self.converse(&mut stream).await;
+        if served.is_err() {
+            self.session.handle_eof(&mut self.state.registry.write(), &mut self.out);
+        }
+        served
+    }
+
+    async fn converse(&mut self, stream: &mut (impl AsyncRead + AsyncWrite + Unpin)) -> std::io::Result<()> {
+        while !self.session.is_closed() {
+            self.take_input(stream).await?;
+            while let Some(event) = self.session.poll_event() {
+                self.tell(event);
+            }
+            if !self.out.is_empty() {
+                tokio::time::timeout(WRITE_TIME_MAX, stream.write_all(&self.out)).await??;
+                self.out = Vec::new();
+            }
+        }
+        stream.shutdown().await
+    }
+
+    /// Waits for bytes, the end of the stream or the session's deadline, and hands it in.
+    async fn take_input(&mut self, stream: &mut (impl AsyncRead + Unpin)) -> std::io::Result<()> {
+        let deadline = self.session.poll_timeout().map(|at| self.state.clock.deadline(at));
+        let timeout = async {
+            match deadline {
+                Some(at) => tokio::time::sleep_until(at).await,
+                None => std::future::pending().await,
+            }
+        };
+        let Self { session, state, out, .. } = self;
+        let read = poll_fn(|cx| {
+            // On the stack: an idle connection has no buffer.
+            let mut space = [MaybeUninit::uninit(); READ_BYTES];
+            let mut buffer = ReadBuf::uninit(&mut space);
+            ready!(Pin::new(&mut *stream).poll_read(cx, &mut buffer))?;
+            let mut registry = state.registry.write();
+            match buffer.filled() {
+                [] => session.handle_eof(&mut registry, out),
+                bytes => session.handle_bytes(state.clock.now(), bytes, &mut registry, out),
+            }
+            Poll::Ready(Ok(()))
+        });
+        tokio::select! {
+            result = read => return result,
+            () = timeout => {}
+        }
+        self.session.handle_timeout(self.state.clock.now(), &mut self.state.registry.write());
+        Ok(())
+    }
+
+    fn tell(&self, event: Event) {
+        let address = &self.remote_address;
+        match event {
+            Event::Identified(info) => tracing::info!(
+                "CLIENT({address}): IDENTIFY Address:{} TCP:{} HTTP:{} Version:{}",
+                info.broadcast_address,
+                info.tcp_port,
+                info.http_port,
+                info.version
+            ),
+            Event::Registered(topic, None) => tracing::info!("DB: client({address}) REGISTER topic:{topic}"),
+            Event::Registered(topic, Some(channel)) => {
+                tracing::info!("DB: client({address}) REGISTER topic:{topic} channel:{channel}");
+            }
+            Event::Unregistered(topic, None) => tracing::info!("DB: client({address}) UNREGISTER topic:{topic}"),
+            Event::Unregistered(topic, Some(channel)) => {
+                tracing::info!("DB: client({address}) UNREGISTER topic:{topic} channel:{channel}");
+            }
+            Event::Failed(error) => tracing::error!("CLIENT({address}): {error:?}"),
+            Event::TimedOut => tracing::warn!("CLIENT({address}): has said nothing for too long"),
+        }
+    }
+}
