@@ -131,10 +131,10 @@ impl Copies {
         }
     }
 
-    /// All are gone, but those that are still in the topic or come back after a crash.
+    /// All are gone, but those that are still in the topic, or that a disk which fails does not let go.
     pub(super) fn empty(&mut self) {
         for copy in self.0.iter_mut().flatten() {
-            (copy.promised, copy.released) = (false, true);
+            (copy.promised, copy.released, copy.old) = (false, true, true);
             if copy.state != State::Finished {
                 copy.state = State::Waiting;
             }
