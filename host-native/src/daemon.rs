@@ -12,11 +12,13 @@ use sansq_core::storage::StoreOptions;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
+use crate::client::http::HttpClient;
 use crate::config::{NsqdOptions, nsqd, version_text};
 use crate::http::{self, Api, Ports};
 use crate::log::LogHandle;
 use crate::node::{Node, Unsaved};
 use crate::process;
+use crate::registration::keep_registered;
 use crate::storage::{DataPathLock, StorageThread};
 use crate::tcp::{self, Bound, Listener};
 use crate::workers::Workers;
@@ -26,6 +28,7 @@ pub struct Daemon {
     node: Arc<Node>,
     workers: Arc<Workers>,
     accepting: JoinHandle<()>,
+    registering: JoinHandle<()>,
     serving: Option<JoinHandle<()>>,
     stop_serving: watch::Sender<bool>,
     /// Where it listens.
@@ -65,13 +68,17 @@ impl Daemon {
         let (http_listener, http) = http_listener.unzip();
         let ports = Ports { tcp: tcp.port, http: http.as_ref().and_then(|bound: &Bound| bound.port), https: None };
         options.complete(ports.tcp, ports.http);
+        let http_client = HttpClient::new(options.http_client_connect_timeout, options.http_client_request_timeout);
 
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let workers = Arc::new(Workers::start(cores).context("cannot start worker threads").map_err(instantiating)?);
         tracing::info!("TCP: listening on {}", tcp.address);
         let accepting = tokio::spawn(tcp::accept(tcp_listener, node.clone(), workers.clone()));
         let (stop_serving, mut stopped) = watch::channel(false);
-        let api = Arc::new(Api { node: node.clone(), options: watch::channel(options).0, log, ports });
+        let options = watch::channel(options).0;
+        node.lookups.begin(http_client);
+        let registering = tokio::spawn(keep_registered(node.clone(), options.subscribe()));
+        let api = Arc::new(Api { node: node.clone(), options, log, ports });
         let serving = http_listener.map(|listener| {
             tokio::spawn(http::serve(listener, api, workers.clone(), async move {
                 // An error means that the daemon is gone, which is the same order.
@@ -79,12 +86,13 @@ impl Daemon {
             }))
         });
         let addresses = Addresses { tcp: tcp.address, http: http.map(|bound| bound.address) };
-        Ok(Self { node, workers, accepting, serving, stop_serving, addresses, storage, _lock: lock })
+        Ok(Self { node, workers, accepting, registering, serving, stop_serving, addresses, storage, _lock: lock })
     }
 
     /// Ends it: no more clients, then everything that is only in memory to disk.
     pub async fn stop(self) -> Result<()> {
         self.accepting.abort();
+        self.registering.abort();
         self.node.close_clients();
         self.stop_serving.send_replace(true);
         if let Some(serving) = self.serving {

@@ -10,6 +10,7 @@ pub mod lookupd;
 pub mod node;
 pub mod one_command;
 pub mod process;
+mod registration;
 pub mod storage;
 pub mod tcp;
 pub mod terminal;

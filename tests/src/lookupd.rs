@@ -40,9 +40,13 @@ impl Lookupd {
         Lookupd::launch(words, flags.iter().map(ToString::to_string).collect())
     }
 
-    /// Starts the other program, if there is one: the reference, say.
+    /// Starts the other program, if there is one: `SANSQ_OTHER_NSQLOOKUPD`, or the reference's on PATH.
     pub fn other(flags: &[&str]) -> Result<Option<Lookupd>> {
-        let Ok(command) = env::var("SANSQ_OTHER_NSQLOOKUPD") else { return Ok(None) };
+        let on_path = || {
+            let output = Command::new("nsqlookupd").arg("--version").output().ok()?;
+            String::from_utf8_lossy(&output.stdout).contains("built w/go").then(|| "nsqlookupd".to_owned())
+        };
+        let Some(command) = env::var("SANSQ_OTHER_NSQLOOKUPD").ok().or_else(on_path) else { return Ok(None) };
         let words = command.split_whitespace().map(str::to_owned).collect();
         Lookupd::launch(words, flags.iter().map(ToString::to_string).collect()).map(Some)
     }

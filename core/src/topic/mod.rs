@@ -96,6 +96,8 @@ pub struct Topic {
     /// The [armed](Channel::armed) channels by deadline.
     wakeups: BTreeSet<(Instant, ChannelName)>,
     paused: bool,
+    /// Its channels are not all known yet.
+    held: bool,
     exiting: bool,
     message_count: u64,
     message_bytes: u64,
@@ -120,6 +122,7 @@ impl Topic {
             last_ticket: 0,
             wakeups: BTreeSet::new(),
             paused: false,
+            held: false,
             exiting: false,
             message_count: 0,
             message_bytes: 0,
@@ -315,6 +318,15 @@ impl Topic {
         self.settle_timers();
     }
 
+    /// Holds fan-out back, or lets it go on: for as long as a host finds out which channels a new topic should have. What
+    /// is published meanwhile waits in the topic, and goes to all of them. Unlike a pause it is nobody's wish, so it is
+    /// neither shown nor remembered.
+    pub fn handle_hold(&mut self, now: Now, held: bool) {
+        self.held = held;
+        self.pump(now);
+        self.settle_timers();
+    }
+
     /// Deletes the topic with its channels and files. The host drops it when the outputs are drained.
     pub fn handle_delete(&mut self, now: Now) {
         self.exiting = true;
@@ -403,7 +415,7 @@ impl Topic {
     }
 
     fn fans_out(&self) -> bool {
-        !self.paused && !self.channels.is_empty()
+        !self.paused && !self.held && !self.channels.is_empty()
     }
 
     /// Puts `runs` into every channel: how many appends `ticket` waits for.

@@ -513,6 +513,22 @@ fn a_paused_topic_keeps_and_a_paused_channel_holds() {
 }
 
 #[test]
+fn what_is_published_while_a_topic_is_held_goes_to_all_channels_it_gets() {
+    let mut rig = Rig::new(Config::default());
+    rig.topic.handle_hold(rig.now, true);
+    rig.subscribe(A, "first", 10);
+    rig.publish(&["x"]);
+    assert_eq!(rig.answers.len(), 1, "the publish is answered");
+    assert_eq!(rig.delivered(), [""; 0]);
+    rig.topic.handle_create_channel(rig.now, &ChannelName::parse("second").unwrap());
+    rig.topic.handle_hold(rig.now, false);
+    rig.settle();
+    assert_eq!(rig.delivered(), ["A:x/1"]);
+    assert_eq!(rig.counts("second"), (1, 0, 0));
+    assert!(!rig.topic.is_paused());
+}
+
+#[test]
 fn emptying_a_channel_forgets_queued_flying_and_deferred() {
     let mut rig = Rig::new(in_memory(1));
     rig.subscribe(A, "c", 1);

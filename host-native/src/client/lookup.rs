@@ -101,7 +101,7 @@ fn read(body: &[u8], plain: bool) -> Result<Vec<Producer>, serde_json::Error> {
 }
 
 /// `host:port`, with brackets around an IPv6 address.
-fn join(host: &str, port: u16) -> String {
+pub(crate) fn join(host: &str, port: u16) -> String {
     if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") }
 }
 

@@ -7,6 +7,7 @@
 mod alarms;
 mod clients;
 mod clock;
+mod lookups;
 mod mailbox;
 mod metadata;
 mod topic_cell;
@@ -28,6 +29,7 @@ use tokio::sync::Notify;
 use alarms::Alarms;
 pub use clients::{Client, Clients, Profile};
 pub use clock::Clock;
+use lookups::Lookups;
 pub use mailbox::{Mail, Mailbox};
 pub use metadata::LoadError;
 pub use topic_cell::{Stepped, TopicCell};
@@ -47,6 +49,8 @@ pub struct Node {
     pub clients: Clients,
     /// When it started, Unix seconds.
     pub start_time: i64,
+    /// Who is told of topics and channels.
+    pub(crate) lookups: Lookups,
     storage: StorageHandle,
     topics: RwLock<BTreeMap<TopicName, Arc<TopicCell>>>,
     generations: AtomicU32,
@@ -81,6 +85,7 @@ impl Node {
             start_time: clock.now().wall.as_nanos() / 1_000_000_000,
             clock,
             clients: Clients::default(),
+            lookups: Lookups::default(),
             storage,
             topics: RwLock::default(),
             generations: AtomicU32::new(0),
@@ -120,11 +125,16 @@ impl Node {
         let topic = Topic::new(name.clone(), self.config.clone(), seed, generation);
         let cell = TopicCell::new(generation, topic, self.clock, self.storage.clone(), self.alarms.clone());
         topics.insert(name.clone(), cell.clone());
+        let servers = self.servers_to_ask();
         // Its log opens before anybody else can submit an operation on it: the registry is still locked.
-        cell.step(None, &mut Stepped::default(), |_, _| ());
+        cell.step(None, &mut Stepped::default(), |topic, now| topic.handle_hold(now, !servers.is_empty()));
         drop(topics);
         tracing::info!("TOPIC({name}): created");
         self.metadata_changed(name.is_ephemeral());
+        self.lookups.came(name, None);
+        if !servers.is_empty() {
+            self.find_channels(cell.clone(), servers);
+        }
         cell
     }
 
@@ -132,11 +142,18 @@ impl Node {
     pub fn delete_topic(&self, name: &TopicName) -> bool {
         let mut topics = self.topics.write();
         let Some(cell) = topics.remove(name) else { return false };
+        let mut stepped = Stepped::default();
         // Still under the registry's lock, so that a successor's operations on its logs come after.
-        cell.step(None, &mut Stepped::default(), |topic, now| topic.handle_delete(now));
+        cell.step(None, &mut stepped, |topic, now| topic.handle_delete(now));
         drop(topics);
         tracing::info!("TOPIC({name}): deleted");
         self.metadata_changed(name.is_ephemeral());
+        for event in stepped.events {
+            if let Event::ChannelDeleted(channel) = event {
+                self.lookups.went(name, Some(&channel));
+            }
+        }
+        self.lookups.went(name, None);
         true
     }
 
@@ -159,10 +176,12 @@ impl Node {
             match event {
                 Event::ChannelCreated(channel) => {
                     tracing::info!("TOPIC({topic}): new channel({channel})");
+                    self.lookups.came(&topic, Some(&channel));
                     self.metadata_changed(topic.is_ephemeral() || channel.is_ephemeral());
                 }
                 Event::ChannelDeleted(channel) => {
                     tracing::info!("TOPIC({topic}): deleted channel({channel})");
+                    self.lookups.went(&topic, Some(&channel));
                     self.metadata_changed(topic.is_ephemeral() || channel.is_ephemeral());
                 }
                 Event::Unused => {

@@ -127,7 +127,6 @@ impl NsqdOptions {
             ("tls-client-auth-policy", "client certificates", self.tls_client_auth_policy != TlsClientAuthPolicy::None),
             ("auth-http-address", "authorization", !self.auth_http_addresses.is_empty()),
             ("statsd-address", "statsd reports", !self.statsd_address.is_empty()),
-            ("lookupd-tcp-address", "registration with nsqlookupd", !self.lookupd_tcp_addresses.is_empty()),
             ("snappy", "compression", self.snappy && set("snappy")),
             ("deflate", "compression", self.deflate && set("deflate")),
         ]
