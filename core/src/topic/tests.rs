@@ -518,7 +518,6 @@ fn what_is_published_while_a_topic_is_held_goes_to_all_channels_it_gets() {
     rig.topic.handle_hold(rig.now, true);
     rig.subscribe(A, "first", 10);
     rig.publish(&["x"]);
-    assert_eq!(rig.answers.len(), 1, "the publish is answered");
     assert_eq!(rig.delivered(), [""; 0]);
     rig.topic.handle_create_channel(rig.now, &ChannelName::parse("second").unwrap());
     rig.topic.handle_hold(rig.now, false);
