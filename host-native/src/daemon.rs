@@ -25,6 +25,7 @@ use crate::workers::Workers;
 
 /// A running nsqd.
 pub struct Daemon {
+    api: Arc<Api>,
     node: Arc<Node>,
     workers: Arc<Workers>,
     accepting: JoinHandle<()>,
@@ -75,18 +76,22 @@ impl Daemon {
         tracing::info!("TCP: listening on {}", tcp.address);
         let accepting = tokio::spawn(tcp::accept(tcp_listener, node.clone(), workers.clone()));
         let (stop_serving, mut stopped) = watch::channel(false);
-        let options = watch::channel(options).0;
+        let api = Arc::new(Api { node: node.clone(), options: watch::channel(options).0, log, ports });
         node.lookups.begin(http_client);
-        let registering = tokio::spawn(keep_registered(node.clone(), options.subscribe()));
-        let api = Arc::new(Api { node: node.clone(), options, log, ports });
+        let registering = tokio::spawn(keep_registered(node.clone(), api.options.subscribe()));
         let serving = http_listener.map(|listener| {
-            tokio::spawn(http::serve(listener, api, workers.clone(), async move {
+            tokio::spawn(http::serve(listener, api.clone(), workers.clone(), async move {
                 // An error means that the daemon is gone, which is the same order.
                 _ = stopped.wait_for(|stop| *stop).await;
             }))
         });
         let addresses = Addresses { tcp: tcp.address, http: http.map(|bound| bound.address) };
-        Ok(Self { node, workers, accepting, registering, serving, stop_serving, addresses, storage, _lock: lock })
+        Ok(Self { api, node, workers, accepting, registering, serving, stop_serving, addresses, storage, _lock: lock })
+    }
+
+    /// Registers with these nsqlookupds, and no others. As `PUT /config/nsqlookupd_tcp_addresses`.
+    pub fn register_with(&self, addresses: Vec<String>) {
+        self.api.options.send_modify(|options| options.lookupd_tcp_addresses = addresses);
     }
 
     /// Ends it: no more clients, then everything that is only in memory to disk.
@@ -184,15 +189,9 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Ok(started) => started,
         Err(code) => return code,
     };
-    process::exit_code(run(options, log, |_| ()))
-}
-
-/// Runs nsqd until SIGINT or SIGTERM, and returns when everything is on disk. `started` is called once it listens.
-pub fn run(options: NsqdOptions, log: LogHandle, started: impl FnOnce(&Addresses)) -> Result<()> {
-    process::run(async |mut stop| {
+    process::exit_code(process::run(async |mut stop| {
         let daemon = Daemon::start(options, log).await?;
-        started(&daemon.addresses);
         stop.received().await;
         daemon.stop().await
-    })
+    }))
 }

@@ -1,4 +1,4 @@
-//! `sansq` as a newcomer meets it: the broker it starts, the lines it prints to paste, its two small commands, and what it
+//! `sansq` as a newcomer meets it: the daemons it starts, the lines it prints to paste, its two small commands, and what it
 //! says when something is in the way.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on should stop")]
@@ -11,8 +11,11 @@ use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
-use sansq_tests::http;
+use sansq_tests::client::eventually;
+use sansq_tests::daemon::Setup;
+use sansq_tests::lookupd::Lookupd;
 use sansq_tests::nsqd::newest_build;
+use sansq_tests::{http, tool};
 use tempfile::TempDir;
 
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -123,6 +126,44 @@ fn the_lines_to_paste_deliver_a_message() {
     let read = Command::new("sh").args(["-c", &tail]).output().unwrap();
     assert_eq!(stdout(&read), "hello\n", "{}", stderr(&read));
     assert!(read.status.success());
+}
+
+/// The tutorial of three messages, through discovery: a consumer that knows only where to ask.
+#[test]
+fn what_is_published_is_found_by_asking() {
+    let data = data();
+    let broker = Broker::start(data.path());
+    for body in ["one", "two", "three"] {
+        http::post(broker.http(), "/pub?topic=test", body.as_bytes()).unwrap();
+    }
+    let lookup = broker.row("lookup ").strip_prefix("http://").unwrap().to_owned();
+    let asking = format!("--lookupd-http-address={lookup}");
+    // The topic is told at once, and asked for soon.
+    let read = tool::run("nsq_tail", &["--topic=test", "--channel=c", "-n=3", &asking], b"").unwrap();
+    assert_eq!(stdout(&read), "one\ntwo\nthree\n", "{}", stderr(&read));
+    let lookup: SocketAddr = lookup.parse().unwrap();
+    let found = http::get(lookup, "/lookup?topic=test").unwrap();
+    let found: serde_json::Value = serde_json::from_slice(&found.body).unwrap();
+    assert_eq!(found["channels"], serde_json::json!(["c"]));
+    assert_eq!(found["producers"][0]["broadcast_address"], "127.0.0.1");
+
+    // A second nsqd, with the row that says where to register.
+    let register = broker.row("other nsqd ").strip_prefix("register at ").unwrap();
+    let second = Setup::new().unwrap().flag(format!("--lookupd-tcp-address={register}")).start().unwrap();
+    http::post(second.http, "/topic/create?topic=elsewhere", b"").unwrap();
+    assert!(eventually(|| http::get(lookup, "/lookup?topic=elsewhere").unwrap().status == 200));
+}
+
+#[test]
+fn others_to_register_with_take_its_place() {
+    let data = data();
+    let lookupd = Lookupd::start(&[]).unwrap();
+    let mut command = sansq();
+    command.arg("--data-path").arg(data.path()).args(ANY_PORTS);
+    let broker = Broker::start_with(command.arg(format!("--lookupd-tcp-address={}", lookupd.tcp)));
+    assert!(broker.shown.iter().all(|line| !line.starts_with("  lookup")), "{:?}", broker.shown);
+    http::post(broker.http(), "/topic/create?topic=t", b"").unwrap();
+    assert!(eventually(|| !lookupd.producers("t").is_empty()));
 }
 
 #[test]
@@ -255,6 +296,7 @@ fn help_leads_on() {
     assert!(stdout(&run(&["pub", "--help"])).contains("MESSAGE"));
     assert!(stdout(&run(&["nsqd", "--help"])).contains("--mem-queue-size"));
     assert!(stdout(&run(&["nsqd", "--version"])).starts_with("nsqd v1.3.0"));
+    assert!(stdout(&run(&["nsqlookupd", "--version"])).starts_with("nsqlookupd v1.3.0"));
     assert!(stdout(&run(&["--version"])).starts_with("sansq v1.3.0"));
 }
 

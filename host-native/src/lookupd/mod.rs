@@ -18,6 +18,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use crate::config::{NSQ_VERSION, NsqlookupdOptions, hostname, nsqlookupd, version_text};
+use crate::daemon::Addresses;
 use crate::http::serve;
 use crate::node::Clock;
 use crate::process;
@@ -48,10 +49,8 @@ pub struct Lookupd {
     accepting: JoinHandle<()>,
     serving: JoinHandle<()>,
     stop_serving: watch::Sender<bool>,
-    /// Where nsqd register.
-    pub tcp_address: String,
-    /// Where consumers ask.
-    pub http_address: String,
+    /// Where it listens.
+    pub addresses: Addresses,
 }
 
 impl Lookupd {
@@ -75,7 +74,8 @@ impl Lookupd {
             // An error means that the daemon is gone, which is the same order.
             _ = stopped.wait_for(|stop| *stop).await;
         }));
-        Ok(Self { workers, accepting, serving, stop_serving, tcp_address: tcp.address, http_address: http.address })
+        let addresses = Addresses { tcp: tcp.address, http: Some(http.address) };
+        Ok(Self { workers, accepting, serving, stop_serving, addresses })
     }
 
     /// Ends it, and closes all connections.

@@ -1,5 +1,5 @@
-//! `sansq` without a command: nsqd for somebody who has just met it. Other defaults, and words instead of log lines; the
-//! daemon is [`crate::daemon`], unchanged.
+//! `sansq` without a command: nsqd and nsqlookupd in one process, for somebody who has just met them. Other defaults, and
+//! words instead of log lines; the daemons are [`crate::daemon`] and [`crate::lookupd`], unchanged.
 
 use std::ffi::OsString;
 use std::io::ErrorKind;
@@ -7,12 +7,14 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, anyhow};
 
+use super::screen::Running;
 use super::words::Misuse;
-use super::{Failure, own_command, print, quoted, screen};
-use crate::config::ListenAddress;
-use crate::config::{ConfigError, Loaded, NsqdOptions, Outcome, load, nsqd};
-use crate::daemon;
-use crate::log::LogLevel;
+use super::{Failure, discovery, own_command, print, quoted, screen};
+use crate::config::{ConfigError, ListenAddress, Loaded, NsqdOptions, NsqlookupdOptions, Outcome, load, nsqd};
+use crate::daemon::Daemon;
+use crate::log::{LogHandle, LogLevel};
+use crate::lookupd::Lookupd;
+use crate::process::{self, StopSignal};
 use crate::storage::LockError;
 use crate::tcp::ListenError;
 use crate::terminal::{Paint, wants_colours};
@@ -34,10 +36,49 @@ pub(super) fn run(args: Vec<OsString>) -> Result<(), Failure> {
     adapt(&mut loaded)?;
     let data_path = loaded.options.data_path.clone();
     let (options, log) = nsqd::begin(loaded).map_err(Failure::Said)?;
-    let started = |addresses: &daemon::Addresses| print(&screen::running(addresses, &data_path, Paint(colours)));
-    daemon::run(options, log, started).map_err(|error| explained(error, &data_path))?;
+    let started = |running: &Running| print(&screen::running(running, &data_path, Paint(colours)));
+    process::run(async |stop| serve(options, log, stop, started).await)
+        .map_err(|error| explained(error, &data_path))?;
     print(&format!("\nStopped. Everything is on disk in {}\n", data_path.display()));
     Ok(())
+}
+
+/// Runs the daemons until `stop`. `started` is called once they listen.
+async fn serve(
+    options: NsqdOptions,
+    log: LogHandle,
+    mut stop: StopSignal,
+    started: impl FnOnce(&Running),
+) -> Result<()> {
+    let discovery = discovery::beside(&options);
+    let daemon = Daemon::start(options, log).await?;
+    let lookupd = match start_lookupd(discovery).await {
+        Ok(lookupd) => lookupd,
+        Err(error) => {
+            daemon.stop().await?;
+            return Err(error);
+        }
+    };
+    if let Some(lookupd) = &lookupd {
+        daemon.register_with(vec![screen::reachable(&lookupd.addresses.tcp)]);
+    }
+    started(&Running {
+        nsqd: daemon.addresses.clone(),
+        nsqlookupd: lookupd.as_ref().map(|lookupd| lookupd.addresses.clone()),
+    });
+    stop.received().await;
+    daemon.stop().await?;
+    match lookupd {
+        Some(lookupd) => lookupd.stop().await,
+        None => Ok(()),
+    }
+}
+
+async fn start_lookupd(options: Option<NsqlookupdOptions>) -> Result<Option<Lookupd>> {
+    match options {
+        Some(options) => Lookupd::start(options).await.map(Some),
+        None => Ok(None),
+    }
 }
 
 /// Puts defaults for one person and one machine in the place of nsqd's, where nothing was asked for.
@@ -53,6 +94,11 @@ fn adapt(loaded: &mut Loaded<NsqdOptions>) -> Result<()> {
     }
     if !log_level {
         options.log_level = LogLevel::Warn;
+    }
+    if !options.sources.is_set("broadcast-address")
+        && let Some(host) = discovery::loopback(&options.tcp_address)
+    {
+        options.broadcast_address = host.to_owned();
     }
     if options.data_path.as_os_str().is_empty() {
         let var = |name| std::env::var_os(name).map(PathBuf::from);

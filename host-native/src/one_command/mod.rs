@@ -1,11 +1,12 @@
 //! `sansq`, the one command: a broker on this machine and the two commands that put a first message through it.
 //!
-//! `sansq` alone is nsqd with other defaults (`broker`): loopback only, a data directory of its own, and words instead of
-//! log lines. `sansq pub` and `sansq tail` are small clients, for a newcomer who has no other. `sansq sim` is the simulator,
-//! `sansq nsqd` nsqd itself. Nothing here decides what a broker does, and no tool of NSQ is replaced.
+//! `sansq` alone is nsqd with other defaults, and an nsqlookupd beside it (`broker`): loopback only, a data directory of its
+//! own, and words instead of log lines. `sansq pub` and `sansq tail` are small clients, for a newcomer who has no other.
+//! `sansq sim` is the simulator, `sansq nsqd` and `sansq nsqlookupd` are the daemons themselves. Nothing here decides what a broker does, and no tool of NSQ is replaced.
 
 mod broker;
 mod connect;
+mod discovery;
 mod publish;
 mod screen;
 mod sim;
@@ -18,6 +19,7 @@ use std::process::ExitCode;
 
 use crate::config::version_text;
 use crate::daemon;
+use crate::lookupd;
 use crate::terminal::{Paint, wants_colours};
 use words::Misuse;
 
@@ -53,6 +55,7 @@ pub fn main(args: Vec<OsString>) -> ExitCode {
         Some("tail") => tail::run(rest()),
         Some("sim") => sim::run(rest()),
         Some("nsqd") => return daemon::main(rest()),
+        Some("nsqlookupd") => return lookupd::main(rest()),
         Some("help" | "-h" | "-help" | "--help") => {
             print(&screen::help(Paint(wants_colours(&std::io::stdout()))));
             Ok(())

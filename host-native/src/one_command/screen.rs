@@ -24,12 +24,13 @@ pub(super) fn help(paint: Paint) -> String {
     let usage = [
         (
             "",
-            "Starts a broker for this machine on ports 4150 (clients) and 4151 (HTTP).\nEvery flag of nsqd may follow.",
+            "Starts nsqd for this machine on ports 4150 (clients) and 4151 (HTTP), and nsqlookupd on\n4160 and 4161, ten further, whichever they are. Every flag of nsqd may follow.",
         ),
         ("pub TOPIC [MESSAGE...]", "Publishes each MESSAGE, or each line of standard input."),
         ("tail TOPIC", "Prints messages as they come."),
         ("sim", "The simulator: the broker against faults, in virtual time. `sansq sim --help`"),
         ("nsqd [FLAGS...]", "The daemon for servers: nsqd, flag for flag. Also a program of its own."),
+        ("nsqlookupd [FLAGS...]", "The same for nsqlookupd, through which consumers find every nsqd of a cluster."),
     ];
     let minute = [
         (own.clone(), "in one terminal; then, in another:"),
@@ -40,6 +41,8 @@ pub(super) fn help(paint: Paint) -> String {
         ("sansq pub --help, sansq tail --help", "the two commands in full"),
         ("sansq nsqd --help", "every flag: memory and disk, timeouts, limits, durability"),
         ("curl 'http://127.0.0.1:4151/stats'", "topics, channels, consumers, and what waits where"),
+        ("curl 'http://127.0.0.1:4161/lookup?topic=greetings'", "which nsqd have a topic"),
+        ("sansq nsqd --lookupd-tcp-address 127.0.0.1:4160 ...", "a second nsqd, which consumers find, too"),
         ("sansq --data-path DIR", "keeps messages in DIR"),
         (
             "sansq --tcp-address :4150 --http-address :4151",
@@ -111,21 +114,36 @@ the next message. A channel of tail's own is in memory only: what is more than -
     )
 }
 
-/// What to say when the broker listens.
-pub(super) fn running(addresses: &Addresses, data_path: &Path, paint: Paint) -> String {
+/// Where the daemons listen.
+#[derive(Clone, Debug)]
+pub(super) struct Running {
+    pub(super) nsqd: Addresses,
+    pub(super) nsqlookupd: Option<Addresses>,
+}
+
+/// What to say when the daemons listen.
+pub(super) fn running(running: &Running, data_path: &Path, paint: Paint) -> String {
     let own = own_command();
+    let Running { nsqd: addresses, nsqlookupd } = running;
     let tcp = reachable(&addresses.tcp);
     let http = addresses.http.as_deref();
-    let mut page = format!("\n{} is running: an NSQ broker (nsqd {NSQ_VERSION})\n\n", paint.flag("sansq"));
-    let mut row = |name: &str, value: &str| page += &format!("  {name:<10}{value}\n");
+    let name = paint.flag("sansq");
+    let what = if nsqlookupd.is_some() { "nsqd and nsqlookupd" } else { "nsqd" };
+    let mut page = format!("\n{name} is running: an NSQ broker ({what} {NSQ_VERSION})\n\n");
+    let mut row = |name: &str, value: &str| page += &format!("  {name:<12}{value}\n");
     row("clients", &addresses.tcp);
     match http {
         Some(address) if address.parse::<SocketAddr>().is_ok() => row("HTTP", &format!("http://{address}")),
         Some(path) => row("HTTP", path),
         None => row("HTTP", "off"),
     }
+    if let Some(Addresses { tcp, http: Some(http) }) = nsqlookupd {
+        row("lookup", &format!("http://{http}"));
+        row("other nsqd", &format!("register at {tcp}"));
+    }
     row("data", &data_path.display().to_string());
-    row("open to", open_to([Some(addresses.tcp.as_str()), http]));
+    let lookup = nsqlookupd.iter().flat_map(|found| [Some(found.tcp.as_str()), found.http.as_deref()]);
+    row("open to", open_to([Some(addresses.tcp.as_str()), http].into_iter().chain(lookup).flatten()));
 
     let at = if tcp == TCP_ADDRESS { String::new() } else { format!(" --nsqd-tcp-address {}", quoted(tcp.as_ref())) };
     let publish = match http.map(|address| (address, address.parse::<SocketAddr>())) {
@@ -144,9 +162,9 @@ pub(super) fn running(addresses: &Addresses, data_path: &Path, paint: Paint) -> 
 }
 
 /// Who can connect.
-fn open_to(addresses: [Option<&str>; 2]) -> &'static str {
+fn open_to<'a>(mut addresses: impl Iterator<Item = &'a str>) -> &'static str {
     let inside = |address: &str| address.parse().map_or(true, |address: SocketAddr| address.ip().is_loopback());
-    if addresses.into_iter().flatten().all(inside) {
+    if addresses.all(inside) {
         "this machine only"
     } else {
         "everyone who can reach these addresses: there is no password"
@@ -154,7 +172,7 @@ fn open_to(addresses: [Option<&str>; 2]) -> &'static str {
 }
 
 /// An address to connect to, for one to listen on.
-fn reachable(address: &str) -> String {
+pub(super) fn reachable(address: &str) -> String {
     match address.parse::<SocketAddr>() {
         Ok(SocketAddr::V4(v4)) if v4.ip().is_unspecified() => format!("127.0.0.1:{}", v4.port()),
         Ok(SocketAddr::V6(v6)) if v6.ip().is_unspecified() => format!("[::1]:{}", v6.port()),
@@ -168,7 +186,9 @@ mod tests {
 
     fn shown(tcp: &str, http: Option<&str>) -> String {
         let addresses = Addresses { tcp: tcp.to_owned(), http: http.map(str::to_owned) };
-        running(&addresses, Path::new("/data"), Paint(false))
+        let nsqlookupd = Addresses { tcp: "127.0.0.1:4160".to_owned(), http: Some("127.0.0.1:4161".to_owned()) };
+        let nsqlookupd = http.is_some().then_some(nsqlookupd);
+        running(&Running { nsqd: addresses, nsqlookupd }, Path::new("/data"), Paint(false))
     }
 
     #[test]
@@ -177,6 +197,7 @@ mod tests {
         assert!(page.contains("  curl -d 'hello' 'http://127.0.0.1:4151/pub?topic=greetings'\n"), "{page}");
         assert!(page.contains(" tail greetings\n"), "{page}");
         assert!(page.contains("this machine only"), "{page}");
+        assert!(page.contains("  lookup      http://127.0.0.1:4161\n"), "{page}");
         assert!(!page.contains('\x1b'));
     }
 

@@ -1,0 +1,74 @@
+//! The nsqlookupd that runs beside the broker, in the same process: where it listens, and who it is.
+
+use crate::config::{ListenAddress, NsqdOptions, NsqlookupdOptions};
+
+/// How far an nsqlookupd's ports are from an nsqd's, by default: 4160 and 4161 from 4150 and 4151.
+const PORTS_BETWEEN: u16 = 10;
+
+/// The options of an nsqlookupd beside an nsqd with these: on the same interfaces, ten ports further, free ports beside free
+/// ports. `None` where it would have nobody to tell of: others were named to register with, or the nsqd has no port that
+/// consumers could be told.
+pub(super) fn beside(options: &NsqdOptions) -> Option<NsqlookupdOptions> {
+    if !options.lookupd_tcp_addresses.is_empty() {
+        return None;
+    }
+    Some(NsqlookupdOptions {
+        tcp_address: further(&options.tcp_address)?,
+        http_address: further(options.http_address.as_ref()?)?,
+        broadcast_address: options.broadcast_address.clone(),
+        ..NsqlookupdOptions::default()
+    })
+}
+
+fn further(address: &ListenAddress) -> Option<ListenAddress> {
+    let ListenAddress::Tcp { host, port } = address else { return None };
+    let port = if *port == 0 { 0 } else { port.checked_add(PORTS_BETWEEN)? };
+    Some(ListenAddress::tcp(host, port))
+}
+
+/// The name that others on this machine reach a loopback listener by; a host's name often means another address.
+pub(super) fn loopback(address: &ListenAddress) -> Option<&str> {
+    match address {
+        ListenAddress::Tcp { host, .. } if host == "localhost" => Some(host),
+        ListenAddress::Tcp { host, .. } => {
+            let ip: std::net::IpAddr = host.parse().ok()?;
+            ip.is_loopback().then_some(host)
+        }
+        ListenAddress::Unix(_) => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ports_are_ten_further() {
+        let options = |tcp: &str, http: &str| NsqdOptions {
+            tcp_address: ListenAddress::parse(tcp).unwrap(),
+            http_address: ListenAddress::parse(http).ok(),
+            ..NsqdOptions::default()
+        };
+        let shown = |tcp, http| {
+            let found = beside(&options(tcp, http))?;
+            Some((found.tcp_address.to_string(), found.http_address.to_string()))
+        };
+        let some = |tcp: &str, http: &str| Some((tcp.to_owned(), http.to_owned()));
+        assert_eq!(shown("127.0.0.1:4150", "127.0.0.1:4151"), some("127.0.0.1:4160", "127.0.0.1:4161"));
+        assert_eq!(shown(":5150", "[::1]:0"), some(":5160", "[::1]:0"));
+        assert_eq!(shown("127.0.0.1:65535", "127.0.0.1:4151"), None);
+        assert_eq!(shown("/run/nsqd.sock", "127.0.0.1:4151"), None);
+        assert_eq!(shown("127.0.0.1:4150", ""), None);
+        let named = NsqdOptions { lookupd_tcp_addresses: vec!["find1:4160".to_owned()], ..options(":1", ":2") };
+        assert_eq!(beside(&named), None);
+    }
+
+    #[test]
+    fn only_loopback_has_a_name_for_itself() {
+        let name = |address| loopback(&ListenAddress::parse(address).unwrap()).map(str::to_owned);
+        assert_eq!(name("127.0.0.1:1").as_deref(), Some("127.0.0.1"));
+        assert_eq!(name("[::1]:1").as_deref(), Some("::1"));
+        assert_eq!(name("localhost:1").as_deref(), Some("localhost"));
+        assert_eq!((name("0.0.0.0:1"), name(":1"), name("/run/s")), (None, None, None));
+    }
+}
