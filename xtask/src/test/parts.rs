@@ -81,7 +81,7 @@ fn sim(steps: &mut Steps) -> Result<()> {
     steps.step(Runner::Plain, kept.args(["--kept", "tests/seeds.txt"]))?;
     // Others each time; which ones is printed with the step.
     let from = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH)?.as_secs() * 1000;
-    steps.step(Runner::None, fresh.args(["--seeds", &format!("{from}..{}", from + 300)]))?;
+    steps.step(Runner::None, fresh.args(["--seeds", &format!("{from}..{}", from + 64)]))?;
     Ok(())
 }
 

@@ -207,6 +207,10 @@ impl Model {
     fn on_deleted(&mut self, deleted: u32) {
         self.drop_flights(deleted);
         self.place(deleted).delete();
+        // With a topic also go channels that a crash made its node forget.
+        for place in self.places.iter_mut().filter(|place| place.topic == Some(deleted)) {
+            place.delete();
+        }
     }
 
     /// What is in flight or deferred in a channel is not any more.
