@@ -138,10 +138,11 @@ fn what_is_published_is_found_by_asking() {
     }
     let lookup = broker.row("lookup ").strip_prefix("http://").unwrap().to_owned();
     let asking = format!("--lookupd-http-address={lookup}");
-    // The topic is told at once, and asked for soon.
+    let lookup: SocketAddr = lookup.parse().unwrap();
+    // Told at once; whoever asks a moment too early asks again a minute later.
+    assert!(eventually(|| http::get(lookup, "/lookup?topic=test").unwrap().status == 200));
     let read = tool::run("nsq_tail", &["--topic=test", "--channel=c", "-n=3", &asking], b"").unwrap();
     assert_eq!(stdout(&read), "one\ntwo\nthree\n", "{}", stderr(&read));
-    let lookup: SocketAddr = lookup.parse().unwrap();
     let found = http::get(lookup, "/lookup?topic=test").unwrap();
     let found: serde_json::Value = serde_json::from_slice(&found.body).unwrap();
     assert_eq!(found["channels"], serde_json::json!(["c"]));

@@ -102,12 +102,12 @@ pub(crate) async fn print(
         }
         while let Some((consumer, message)) = next {
             let so_far = printed.print(consumer, prefixes.get(consumer).copied(), message)?;
-            if so_far == count {
-                break 'all;
-            }
             if count > 0 && count - so_far < u64::from(max_in_flight) {
                 // Before it is finished, which makes room for one more: nobody else's messages are held back.
                 messages.set_max_in_flight(consumer, (count - so_far) as u32);
+            }
+            if so_far == count {
+                break 'all;
             }
             next = messages.next_now();
         }
