@@ -51,6 +51,11 @@ impl Tool {
         self.out.recv_timeout(PATIENCE).context("no line came")
     }
 
+    /// The lines on standard output that have come by now and were not read.
+    pub fn lines(&self) -> impl Iterator<Item = String> {
+        self.out.try_iter()
+    }
+
     /// Waits until a line on standard error contains `text`.
     pub fn wait_error(&mut self, text: &str) -> Result<()> {
         let deadline = Instant::now() + PATIENCE;
