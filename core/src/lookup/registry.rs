@@ -54,26 +54,53 @@ struct Topic {
     channels: BTreeMap<ChannelName, Members>,
 }
 
-/// The producers of a topic or channel, in order of their numbers.
+/// The producers of a topic or channel, in order of their numbers. Most have one, which takes no memory of its own.
 #[derive(Clone, Debug, Default)]
-struct Members(Vec<ConnId>);
+enum Members {
+    #[default]
+    None,
+    One(ConnId),
+    Many(Vec<ConnId>),
+}
 
 impl Members {
+    fn as_slice(&self) -> &[ConnId] {
+        match self {
+            Self::None => &[],
+            Self::One(conn) => std::slice::from_ref(conn),
+            Self::Many(conns) => conns,
+        }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.as_slice().is_empty()
+    }
+
     /// Enters `conn`; `false` if it was there.
     fn insert(&mut self, conn: ConnId) -> bool {
-        let Err(at) = self.0.binary_search(&conn) else { return false };
-        if self.0.is_empty() {
-            // Most lists have one member for ever, and a vector's own first step is four.
-            self.0.reserve_exact(1);
+        let Err(at) = self.as_slice().binary_search(&conn) else { return false };
+        match self {
+            Self::None => *self = Self::One(conn),
+            Self::One(other) => {
+                let mut conns = vec![*other];
+                conns.insert(at, conn);
+                *self = Self::Many(conns);
+            }
+            Self::Many(conns) => conns.insert(at, conn),
         }
-        self.0.insert(at, conn);
         true
     }
 
     /// Strikes `conn` out; `false` if it was not there.
     fn remove(&mut self, conn: ConnId) -> bool {
-        let found = self.0.binary_search(&conn);
-        found.map(|at| self.0.remove(at)).is_ok()
+        let Ok(at) = self.as_slice().binary_search(&conn) else { return false };
+        match self {
+            Self::None | Self::One(_) => *self = Self::None,
+            Self::Many(conns) => {
+                conns.remove(at);
+            }
+        }
+        true
     }
 }
 
@@ -188,8 +215,8 @@ impl Registry {
         topic.producers.remove(conn);
         topic
             .channels
-            .retain(|channel, members| !members.remove(conn) || !members.0.is_empty() || !channel.is_ephemeral());
-        if topic.producers.0.is_empty() && name.is_ephemeral() {
+            .retain(|channel, members| !members.remove(conn) || !members.is_empty() || !channel.is_ephemeral());
+        if topic.producers.is_empty() && name.is_ephemeral() {
             self.topics.remove(name);
         }
     }
@@ -209,8 +236,8 @@ impl Registry {
     /// Forgets the topic with its channels; `false` if it is not known. Who has it keeps it, and may register it again.
     pub fn delete_topic(&mut self, topic: &TopicName) -> bool {
         let Some(known) = self.topics.remove(topic) else { return false };
-        for conn in known.producers.0 {
-            if let Some(producer) = self.producers.get_mut(&conn) {
+        for conn in known.producers.as_slice() {
+            if let Some(producer) = self.producers.get_mut(conn) {
                 producer.topics.remove(topic);
             }
         }
@@ -227,7 +254,7 @@ impl Registry {
         let Some(known) = self.topics.get_mut(topic) else { return 0 };
         let producers = &self.producers;
         let is_it = |conn: &&ConnId| producers.get(conn).is_some_and(|producer| producer.info.node() == node);
-        let marked: Vec<ConnId> = known.producers.0.iter().filter(is_it).copied().collect();
+        let marked: Vec<ConnId> = known.producers.as_slice().iter().filter(is_it).copied().collect();
         known.tombstones.extend(marked.iter().map(|conn| (*conn, now)));
         marked.len()
     }
@@ -249,7 +276,14 @@ impl Registry {
         let active = |conn| self.producers.get(conn).filter(|producer| self.is_active(now, producer));
         Some(Lookup {
             channels: topic.channels.keys().cloned().collect(),
-            producers: topic.producers.0.iter().filter(shown).filter_map(active).map(|it| it.info.clone()).collect(),
+            producers: topic
+                .producers
+                .as_slice()
+                .iter()
+                .filter(shown)
+                .filter_map(active)
+                .map(|it| it.info.clone())
+                .collect(),
         })
     }
 
@@ -273,15 +307,15 @@ impl Registry {
             members.filter_map(|conn| self.debug_entry(now, *conn, topic)).collect()
         };
         for (name, topic) in &self.topics {
-            for (channel, members) in topic.channels.iter().filter(|(_, members)| !members.0.is_empty()) {
-                visit("channel", name.as_str(), channel.as_str(), entries(&mut members.0.iter(), None));
+            for (channel, members) in topic.channels.iter().filter(|(_, members)| !members.is_empty()) {
+                visit("channel", name.as_str(), channel.as_str(), entries(&mut members.as_slice().iter(), None));
             }
         }
         if !self.producers.is_empty() {
             visit("client", "", "", entries(&mut self.producers.keys(), None));
         }
-        for (name, topic) in self.topics.iter().filter(|(_, topic)| !topic.producers.0.is_empty()) {
-            visit("topic", name.as_str(), "", entries(&mut topic.producers.0.iter(), Some(topic)));
+        for (name, topic) in self.topics.iter().filter(|(_, topic)| !topic.producers.is_empty()) {
+            visit("topic", name.as_str(), "", entries(&mut topic.producers.as_slice().iter(), Some(topic)));
         }
     }
 
@@ -317,7 +351,7 @@ impl Registry {
 impl Topic {
     /// An ephemeral channel goes with its last producer.
     fn drop_unused(&mut self, channel: &ChannelName) {
-        let unused = self.channels.get(channel).is_some_and(|members| members.0.is_empty());
+        let unused = self.channels.get(channel).is_some_and(|members| members.is_empty());
         if unused && channel.is_ephemeral() {
             self.channels.remove(channel);
         }
