@@ -24,6 +24,11 @@ fn script(text: &str) -> (TempDir, String) {
     (directory, name)
 }
 
+/// Whether git agrees.
+fn git(args: &[&str]) -> bool {
+    Command::new("git").args(args).output().is_ok_and(|output| output.status.success())
+}
+
 /// The word behind `word`.
 fn after<'a>(text: &'a str, word: &str) -> &'a str {
     text.split(word).nth(1).unwrap().split_whitespace().next().unwrap()
@@ -56,6 +61,12 @@ fn what_fails_is_named_and_its_link_leads_there() {
     let (status, said, _) = sim(&["--scenario", &file]);
     assert_eq!(status, 1, "{said}");
     assert!(said.contains("expect n1/t/c depth == 7: it is 1"), "{said}");
+    // In a clone, the commit that the program was built from; a source archive has none.
+    if git(&["rev-parse", "HEAD"]) {
+        let commit = after(&said, "with sansq 0.1.0, commit ");
+        let commit = commit.trim_end_matches("+changes");
+        assert!(git(&["cat-file", "-e", &format!("{commit}^{{commit}}")]), "{said}");
+    }
     let (hash, page) = (after(&said, "hash "), after(&said, "to be seen: "));
     let (status, again, _) = sim(&["--run", page]);
     assert_eq!((status, after(&again, "hash ")), (1, hash), "{again}");

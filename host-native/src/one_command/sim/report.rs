@@ -85,8 +85,9 @@ pub(super) fn one(trial: &Trial, elapsed: Duration) -> String {
 pub(super) fn failure(script: &Script, trial: &Trial, is_swarm: bool) -> String {
     let mut page = String::new();
     tell(&mut page, trial);
+    _ = writeln!(page, "with {}", build());
     if is_swarm {
-        _ = writeln!(page, "sansq {} · again: sansq sim --seed {}", env!("CARGO_PKG_VERSION"), script.seed);
+        _ = writeln!(page, "again: sansq sim --seed {}", script.seed);
         if let Some((_, shortest)) = shorten(&Swarm::new(script.seed)) {
             _ = writeln!(page, "\nthe shortest beginning that still fails:");
             tell(&mut page, &shortest);
@@ -96,6 +97,15 @@ pub(super) fn failure(script: &Script, trial: &Trial, is_swarm: bool) -> String 
     }
     _ = writeln!(page, "again: sansq sim --run '{}'\nto be seen: {PAGE}#{}", trial.link, trial.link);
     page
+}
+
+/// Which code this is: a seed says something of that only.
+fn build() -> String {
+    let version = concat!("sansq ", env!("CARGO_PKG_VERSION"));
+    match env!("SANSQ_COMMIT") {
+        "" => version.to_owned(),
+        commit => format!("{version}, commit {commit}"),
+    }
 }
 
 fn tell(page: &mut String, trial: &Trial) {
