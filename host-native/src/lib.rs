@@ -14,5 +14,6 @@ mod registration;
 pub mod storage;
 pub mod tcp;
 pub mod terminal;
+pub mod tls;
 pub mod tools;
 pub mod workers;

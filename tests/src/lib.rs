@@ -17,6 +17,7 @@
 //! Waits are on conditions with a deadline, never on a guess of how long something takes.
 
 pub mod bytes;
+pub mod certificates;
 mod child;
 pub mod client;
 pub mod daemon;

@@ -224,7 +224,12 @@ fn what_makes_no_sense_is_said() {
         ),
         ("nsq_to_http", &["--topic=t", "--get=http://h/", nowhere], "must be a printf string"),
         ("nsq_to_http", &["--topic=t", "--get=http://h/%s", "--content-type=x", nowhere], "only used with --post"),
-        ("nsq_to_http", &["--topic=t", "--post=https://h/", nowhere], "https is not supported"),
+        ("nsq_to_http", &["--topic=t", "--post=ftp://h/", nowhere], "it has to begin with http:// or https://"),
+        (
+            "nsq_to_http",
+            &["--topic=t", "--post=https://h/", "--http-client-tls-root-ca-file=/none", nowhere],
+            "--http-client-tls-*: /none: No such file or directory",
+        ),
         ("nsq_to_http", &["--topic=t", "--post=http://h/", "--header=a", nowhere], "should be 'name: value'"),
         ("nsq_to_http", &["--topic=t", "--post=http://h/", "--sample=2", nowhere], "--sample must be between"),
         ("nsq_to_http", &["--topic=t", "--post=http://h/", "--mode=all", nowhere], "or multicast"),

@@ -393,12 +393,12 @@ impl Machine for ConsumerMachine {
                     self.addresses.remove(&peer);
                     Action::Close { peer }
                 }
-                Output::Lookup { lookupd } => Action::Lookup(lookup::Question {
+                Output::Lookup { lookupd } => Action::Lookup(Box::new(lookup::Question {
                     client: self.http.clone(),
                     address: lookupd.to_string(),
                     topic: self.machine.topic().to_string(),
                     secret: self.secret.clone(),
-                }),
+                })),
                 Output::Message { peer, message } => {
                     self.hand_out(peer, message);
                     continue;

@@ -35,7 +35,7 @@ pub(super) enum Action {
     Connect { peer: PeerId, address: Arc<str> },
     Send { peer: PeerId, bytes: Vec<u8> },
     Close { peer: PeerId },
-    Lookup(lookup::Question),
+    Lookup(Box<lookup::Question>),
 }
 
 /// A client machine with what surrounds it.
@@ -159,7 +159,7 @@ impl<M: Machine> Driver<M> {
         }
     }
 
-    async fn ask(self: Arc<Self>, question: lookup::Question) {
+    async fn ask(self: Arc<Self>, question: Box<lookup::Question>) {
         let answer = match timeout(self.patience.lookup, lookup::ask(&question)).await {
             Ok(answer) => answer,
             Err(_) => Err(format!("{}: no answer within {:?}", question.url(), self.patience.lookup)),

@@ -1,5 +1,5 @@
 //! HTTP as a client: one request, one answer, for asking nsqlookupd and nsqd and for `nsq_to_http`. Connections are kept
-//! and used again. Plain HTTP only; no proxy, no redirects.
+//! and used again. HTTP and HTTPS; no proxy, no redirects.
 
 use std::time::Duration;
 
@@ -7,11 +7,14 @@ use bytes::Bytes;
 use http_body_util::{BodyExt as _, Full, Limited};
 use hyper::header::{HeaderMap, HeaderName, HeaderValue};
 use hyper::{Method, Request, StatusCode, Uri};
+use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 use thiserror::Error;
 use tokio::time::timeout;
+
+use crate::tls::{self, ClientTls, TlsError};
 
 /// The largest answer that is read.
 const ANSWER_BYTES_MAX: usize = 256 * 1024 * 1024;
@@ -59,17 +62,33 @@ pub struct Answer {
 /// Asks, as often as one likes. Cheap to clone; clones share their connections.
 #[derive(Clone, Debug)]
 pub struct HttpClient {
-    client: Client<HttpConnector, Full<Bytes>>,
+    client: Client<HttpsConnector<HttpConnector>, Full<Bytes>>,
     request_timeout: Duration,
 }
 
 impl HttpClient {
-    /// A client that takes up to `connect_timeout` for connecting, and `request_timeout` for all of a request.
+    /// A client that takes up to `connect_timeout` for connecting, and `request_timeout` for all of a request. For HTTPS it
+    /// trusts whom the system trusts.
     pub fn new(connect_timeout: Duration, request_timeout: Duration) -> Self {
+        let tls = ClientTls::default();
+        Self::with_tls(connect_timeout, request_timeout, &tls).expect("files that are not named are not missing")
+    }
+
+    /// As [`new`](Self::new), and for HTTPS it does as `tls` says.
+    ///
+    /// # Errors
+    /// If files that `tls` names cannot be used.
+    pub fn with_tls(connect_timeout: Duration, request_timeout: Duration, tls: &ClientTls) -> Result<Self, TlsError> {
         let mut connector = HttpConnector::new();
         connector.set_connect_timeout(Some(connect_timeout));
         connector.set_nodelay(true);
-        Self { client: Client::builder(TokioExecutor::new()).build(connector), request_timeout }
+        connector.enforce_http(false);
+        let connector = HttpsConnectorBuilder::new()
+            .with_tls_config(tls.config()?)
+            .https_or_http()
+            .enable_http1()
+            .wrap_connector(connector);
+        Ok(Self { client: Client::builder(TokioExecutor::new()).build(connector), request_timeout })
     }
 
     /// GET with these headers.
@@ -108,17 +127,74 @@ pub fn check(url: &str) -> Result<Uri, HttpError> {
     let bad = |reason: String| HttpError::BadUrl { url: url.to_owned(), reason };
     let uri: Uri = url.parse().map_err(|error: hyper::http::uri::InvalidUri| bad(error.to_string()))?;
     match uri.scheme_str() {
-        Some("http") if uri.host().is_some_and(|host| !host.is_empty()) => Ok(uri),
-        Some("https") => Err(bad("https is not supported, only http".to_owned())),
-        _ => Err(bad("it has to begin with http:// and a host".to_owned())),
+        Some("http" | "https") if uri.host().is_some_and(|host| !host.is_empty()) => Ok(uri),
+        _ => Err(bad("it has to begin with http:// or https:// and a host".to_owned())),
     }
 }
 
-fn failed(url: &str, error: &dyn std::error::Error) -> HttpError {
+fn failed(url: &str, error: &(dyn std::error::Error + 'static)) -> HttpError {
     // The outer errors say that there was one.
     let mut cause = error;
     while let Some(next) = cause.source() {
         cause = next;
     }
-    HttpError::Failed { url: url.to_owned(), reason: cause.to_string() }
+    let reason = cause.downcast_ref().map_or_else(|| cause.to_string(), tls::explain);
+    HttpError::Failed { url: url.to_owned(), reason }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use rustls::ServerConfig;
+    use rustls::pki_types::pem::PemObject as _;
+    use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+    use sansq_tests::certificates::Certificates;
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    /// An HTTPS server for `localhost` that answers every connection's first bytes with `hello`: its URL.
+    async fn https(certificates: &Certificates) -> String {
+        let pair = certificates.issue("server", "localhost").unwrap();
+        let config = ServerConfig::builder()
+            .with_no_client_auth()
+            .with_single_cert(
+                vec![CertificateDer::from_pem_file(pair.cert).unwrap()],
+                PrivateKeyDer::from_pem_file(pair.key).unwrap(),
+            )
+            .unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let acceptor = tokio_rustls::TlsAcceptor::from(Arc::new(config));
+        tokio::spawn(async move {
+            loop {
+                // A client that does not trust us ends the handshake.
+                let Ok(mut stream) = acceptor.accept(listener.accept().await.unwrap().0).await else { continue };
+                assert!(stream.read(&mut [0; 4096]).await.unwrap() > 0);
+                stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello").await.unwrap();
+                stream.flush().await.unwrap();
+            }
+        });
+        format!("https://localhost:{port}/")
+    }
+
+    #[tokio::test]
+    async fn https_is_asked_like_http_if_the_server_is_trusted() {
+        let certificates = Certificates::new("ours").unwrap();
+        let url = https(&certificates).await;
+        let patience = Duration::from_secs(10);
+        let ask = async |tls: &ClientTls| {
+            HttpClient::with_tls(patience, patience, tls).unwrap().get(&url, &[]).await.map(|answer| answer.body)
+        };
+        let ours = ClientTls { root_ca_file: Some(certificates.root()), ..ClientTls::default() };
+        assert_eq!(&ask(&ours).await.unwrap()[..], b"hello");
+        let anybody = ClientTls { insecure_skip_verify: true, ..ClientTls::default() };
+        assert_eq!(&ask(&anybody).await.unwrap()[..], b"hello");
+        let other = Certificates::new("another").unwrap();
+        let theirs = ClientTls { root_ca_file: Some(other.root()), ..ClientTls::default() };
+        let said = ask(&theirs).await.unwrap_err().to_string();
+        assert!(said.contains("signed by nobody that is trusted"), "{said}");
+    }
 }

@@ -119,12 +119,13 @@ mod tests {
         for (address, url) in [
             ("127.0.0.1:4161", "http://127.0.0.1:4161/lookup"),
             ("http://lookup:4161/", "http://lookup:4161/lookup"),
+            ("https://lookup:4161", "https://lookup:4161/lookup"),
             ("http://lookup:4161/a/lookup?x=1", "http://lookup:4161/a/lookup?x=1"),
         ] {
             assert_eq!(normalize(address).as_deref(), Ok(url));
         }
         assert!(normalize("lookup").unwrap_err().contains("missing port"));
-        assert!(normalize("https://lookup:1").unwrap_err().contains("https is not supported"));
+        assert!(normalize("ftp://lookup:1").unwrap_err().contains("it has to begin with http:// or https://"));
         let client = http_client(Duration::from_secs(1), Duration::from_secs(1));
         let question = |address: &str| Question {
             client: client.clone(),

@@ -1,5 +1,6 @@
 //! `nsq_to_http`: sends each message to a web server, in the body of a POST or in the URL of a GET.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -16,6 +17,7 @@ use super::{Source, client_options, terminations};
 use crate::client::Message;
 use crate::client::http::{HttpClient, check};
 use crate::config::{Program, options, version_text};
+use crate::tls::ClientTls;
 
 const PROGRAM: Program = Program {
     name: "nsq_to_http",
@@ -39,7 +41,7 @@ options! {
     /// Everything `nsq_to_http` can be told.
     pub struct NsqToHttpOptions for PROGRAM;
 
-    group "Where to": "Servers, and how they are asked. http only." {
+    group "Where to": "Servers, and how they are asked." {
         builtin "help" = Help, "Prints this page.";
         builtin "version" = Version, "Prints the version.";
         builtin "man" = Man, "Prints a page for man. Try nsq_to_http --man | man -l -.";
@@ -62,6 +64,14 @@ options! {
             "How long connecting may take.";
         "http-client-request-timeout" => request_timeout: Duration = Duration::from_secs(20),
             "How long a request may take.";
+        "http-client-tls-root-ca-file" <"FILE"> => tls_root_ca_file: PathBuf = PathBuf::new(),
+            "Certificates of the authorities to trust for https, PEM, instead of the system's.";
+        "http-client-tls-cert" <"FILE"> => tls_cert: PathBuf = PathBuf::new(),
+            "A certificate to show to https servers that want one, PEM. With --http-client-tls-key.";
+        "http-client-tls-key" <"FILE"> => tls_key: PathBuf = PathBuf::new(),
+            "The key of that certificate, PEM.";
+        "http-client-tls-insecure-skip-verify" => tls_insecure_skip_verify: bool = false,
+            "Takes any certificate for any https server's.";
         "status-every" => status_every: u64 = 250,
             "Says how long requests take after so many. 0 says nothing.";
     }
@@ -153,8 +163,15 @@ impl Sender {
                 Some(Mutex::new(Pool::new(mode, urls.len(), Instant::now(), seed)))
             }
         };
+        let tls = ClientTls::of_flags(
+            &options.tls_root_ca_file,
+            &options.tls_cert,
+            &options.tls_key,
+            options.tls_insecure_skip_verify,
+        );
         Ok(Self {
-            http: HttpClient::new(options.connect_timeout, options.request_timeout),
+            http: HttpClient::with_tls(options.connect_timeout, options.request_timeout, &tls)
+                .context("--http-client-tls-*")?,
             headers: headers(options, &method)?,
             method,
             statuses: Mutex::new(Statuses::new(&urls, options.status_every)),

@@ -1,0 +1,115 @@
+//! TLS 1.2 and 1.3, on rustls: what nsqd is connected to with, and HTTPS servers. Certificates and keys come from PEM files;
+//! what is wrong with them is said with the file's name, before anything is connected to.
+//!
+//! Does not know sockets: [`ClientTls::config`] makes what `tokio-rustls` and `hyper-rustls` want.
+//!
+//! The cryptography is ring's: it builds with a C compiler and nothing else.
+
+mod client;
+mod pem;
+mod verify;
+
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use rustls::crypto::CryptoProvider;
+use rustls::{CertificateError, SupportedProtocolVersion};
+use thiserror::Error;
+
+pub use client::ClientTls;
+
+/// Why there is no TLS.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum TlsError {
+    /// A file that cannot be read.
+    #[error("{}: {reason}", .path.display())]
+    Unreadable {
+        /// Which.
+        path: PathBuf,
+        /// Why, as the system says it.
+        reason: String,
+    },
+    /// A file without what it was named for.
+    #[error("{}: there is no {what} in it, in PEM form", .path.display())]
+    Nothing {
+        /// Which.
+        path: PathBuf,
+        /// What was looked for.
+        what: &'static str,
+    },
+    /// What is in a file cannot be used.
+    #[error("{}: not a usable {what}: {reason}", .path.display())]
+    Unusable {
+        /// Which.
+        path: PathBuf,
+        /// What it was named for.
+        what: &'static str,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A certificate is of no use without its key, and the other way round.
+    #[error("a {0} was given without its {1}")]
+    Half(&'static str, &'static str),
+    /// Two files that do not go together.
+    #[error("{} is not the key of the certificate in {}", .key.display(), .cert.display())]
+    NotAPair {
+        /// The certificate's file.
+        cert: PathBuf,
+        /// The key's file.
+        key: PathBuf,
+    },
+}
+
+/// The oldest version of TLS that is spoken.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum MinVersion {
+    /// 1.2 or 1.3. What is older is not spoken at all.
+    #[default]
+    Tls12,
+    /// 1.3 only.
+    Tls13,
+}
+
+impl MinVersion {
+    /// By the names of NSQ's options. Those of versions that are older than any spoken are satisfied by 1.2.
+    pub fn parse(name: &str) -> Option<Self> {
+        match name {
+            "ssl3.0" | "tls1.0" | "tls1.1" | "tls1.2" => Some(Self::Tls12),
+            "tls1.3" => Some(Self::Tls13),
+            _ => None,
+        }
+    }
+
+    fn versions(self) -> &'static [&'static SupportedProtocolVersion] {
+        static TLS13: [&SupportedProtocolVersion; 1] = [&rustls::version::TLS13];
+        match self {
+            Self::Tls12 => rustls::ALL_VERSIONS,
+            Self::Tls13 => &TLS13,
+        }
+    }
+}
+
+/// What went wrong with a connection, in words. Those of rustls are for people who know it.
+pub(crate) fn explain(error: &io::Error) -> String {
+    let inner = error.get_ref();
+    if let Some(error) = inner.and_then(|inner| inner.downcast_ref::<io::Error>()) {
+        return explain(error);
+    }
+    match inner.and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
+        Some(rustls::Error::InvalidCertificate(CertificateError::UnknownIssuer | CertificateError::BadSignature)) => {
+            "the server's certificate is signed by nobody that is trusted".to_owned()
+        }
+        Some(error) if verify::is_authority(error) => {
+            "the server's certificate signed itself, and is not among those that are trusted".to_owned()
+        }
+        Some(_) | None => error.to_string(),
+    }
+}
+
+fn provider() -> Arc<CryptoProvider> {
+    Arc::new(rustls::crypto::ring::default_provider())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,40 @@
+//! Certificates and keys out of PEM files.
+
+use std::path::Path;
+
+use rustls::pki_types::pem::{Error as PemError, PemObject as _};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+
+use super::TlsError;
+
+/// All certificates in a file, at least one, in their order.
+pub(super) fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
+    const WHAT: &str = "certificate";
+    let text = read(path)?;
+    let found: Result<Vec<_>, PemError> = CertificateDer::pem_slice_iter(&text).collect();
+    match found {
+        Ok(found) if found.is_empty() => Err(TlsError::Nothing { path: path.to_owned(), what: WHAT }),
+        Ok(found) => Ok(found),
+        Err(error) => Err(unusable(path, WHAT, &error)),
+    }
+}
+
+/// The first private key in a file.
+pub(super) fn key(path: &Path) -> Result<PrivateKeyDer<'static>, TlsError> {
+    match PrivateKeyDer::from_pem_slice(&read(path)?) {
+        Ok(key) => Ok(key),
+        Err(PemError::NoItemsFound) => {
+            Err(TlsError::Nothing { path: path.to_owned(), what: "private key (without a passphrase)" })
+        }
+        Err(error) => Err(unusable(path, "private key", &error)),
+    }
+}
+
+/// What is wrong with what a file was named for.
+pub(super) fn unusable(path: &Path, what: &'static str, error: &dyn std::fmt::Display) -> TlsError {
+    TlsError::Unusable { path: path.to_owned(), what, reason: error.to_string() }
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, TlsError> {
+    std::fs::read(path).map_err(|error| TlsError::Unreadable { path: path.to_owned(), reason: error.to_string() })
+}
