@@ -1,5 +1,6 @@
 //! The NSQ daemons and tools on the sansq core.
 
+pub mod admin;
 pub mod client;
 pub mod config;
 pub mod daemon;

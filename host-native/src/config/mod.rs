@@ -3,7 +3,8 @@
 //! A program states its options once, with `options!`: name, type, default and help text of each flag, in
 //! groups. From that table come the typed struct, command-line parsing (`args`), the config file (`file`), the
 //! `--help` page (`help`), `GET /config/:opt` ([`read_option`]) and shell completions (`command`). The table of
-//! nsqd is in [`nsqd`], that of nsqlookupd in [`nsqlookupd`]; nothing outside them knows a flag of theirs.
+//! nsqd is in [`nsqd`], those of nsqlookupd and nsqadmin in [`nsqlookupd`] and [`nsqadmin`]; nothing outside them knows a flag
+//! of theirs.
 //!
 //! Precedence is command line, then config file, then default. No environment variable sets an option.
 //!
@@ -23,6 +24,7 @@ mod file;
 mod flags;
 mod help;
 mod load;
+pub mod nsqadmin;
 pub mod nsqd;
 pub mod nsqlookupd;
 mod number;
@@ -36,6 +38,7 @@ pub(crate) use flags::options;
 pub use flags::{Builtin, Flag, Group, OptionSet, Program, Role, Source, Sources, find_flag, read_option};
 pub use help::{help_page, usage_page};
 pub use load::{Loaded, Outcome, load, load_or_exit, start_logging};
+pub use nsqadmin::NsqadminOptions;
 pub use nsqd::NsqdOptions;
 pub use nsqlookupd::NsqlookupdOptions;
 pub use value::{BadValue, Choice, Kind, OptionValue, Percentiles};

@@ -4,9 +4,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http_body_util::BodyExt as _;
-use hyper::Request;
 use hyper::body::{Body as _, Incoming};
-use hyper::header::EXPECT;
+use hyper::header::{EXPECT, HeaderMap};
 
 /// How long the rest of a refused body is read before the connection is given up.
 const DISCARD_TIME_MAX: Duration = Duration::from_secs(5);
@@ -30,10 +29,9 @@ pub(crate) enum ReadError {
 }
 
 impl RequestBody {
-    /// The body of `request`.
-    pub(crate) fn of(request: Request<Incoming>) -> Self {
-        let held_back = request.headers().contains_key(EXPECT);
-        let incoming = request.into_body();
+    /// The body `incoming` of a request with `headers`.
+    pub(crate) fn new(headers: &HeaderMap, incoming: Incoming) -> Self {
+        let held_back = headers.contains_key(EXPECT);
         Self { ended: incoming.is_end_stream(), incoming, held_back }
     }
 

@@ -7,7 +7,7 @@ use serde::Serialize;
 use serde_json::ser::{CompactFormatter, Formatter, Serializer};
 
 /// `value` as JSON, without a line feed at its end.
-pub(super) fn encode(value: &impl Serialize) -> serde_json::Result<Vec<u8>> {
+pub(crate) fn encode(value: &impl Serialize) -> serde_json::Result<Vec<u8>> {
     let mut body = Vec::with_capacity(512);
     value.serialize(&mut Serializer::with_formatter(&mut body, GoFormatter(CompactFormatter)))?;
     Ok(body)

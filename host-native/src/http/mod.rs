@@ -10,10 +10,11 @@
 
 mod admin;
 pub(crate) mod body;
+pub(crate) mod compress;
 pub(crate) mod debug;
 pub(crate) mod endpoints;
 mod info;
-mod json;
+pub(crate) mod json;
 mod linger;
 mod metrics;
 mod process;
@@ -23,7 +24,7 @@ pub(crate) mod respond;
 pub(crate) mod routing;
 mod server;
 mod service;
-mod settings;
+pub(crate) mod settings;
 mod stats;
 #[cfg(test)]
 mod tests;
@@ -69,7 +70,7 @@ pub struct Ports {
 impl Service for Api {
     type Endpoint = Endpoint;
 
-    fn routes(&self) -> &'static [Route<Endpoint>] {
+    fn routes(&self) -> &[Route<Endpoint>] {
         endpoints::ROUTES
     }
 
@@ -83,7 +84,7 @@ impl Service for Api {
     }
 
     async fn call(self: Arc<Self>, endpoint: Endpoint, call: Call<'_>) -> Outcome {
-        let Call { param, query, body } = call;
+        let Call { params: [param, _], query, body, .. } = call;
         match endpoint {
             Endpoint::Ping => info::ping(&self).await,
             Endpoint::Info => info::info(&self),

@@ -1,9 +1,11 @@
 //! What endpoints answer, and how it is dressed for the wire (the reference's `internal/http_api/api_response.go`).
 
 use std::borrow::Cow;
+use std::convert::Infallible;
 
 use bytes::Bytes;
-use http_body_util::Full;
+use http_body_util::combinators::UnsyncBoxBody;
+use http_body_util::{Either, Full};
 use hyper::header::{ALLOW, CONNECTION, CONTENT_TYPE, HeaderName, HeaderValue, LOCATION};
 use hyper::{Method, Response, StatusCode};
 use serde::Serialize;
@@ -11,7 +13,9 @@ use serde::Serialize;
 use super::json;
 
 /// A response ready to go.
-pub(crate) type Answer = Response<Full<Bytes>>;
+pub(crate) type Answer = Response<Body>;
+/// All of a response's body, or what comes of it bit by bit.
+pub(crate) type Body = Either<Full<Bytes>, UnsyncBoxBody<Bytes, Infallible>>;
 /// What an endpoint comes to.
 pub(crate) type Outcome = Result<Reply, Failure>;
 
@@ -43,11 +47,26 @@ pub(crate) enum Reply {
     Typed(&'static str, String),
     /// JSON, encoded.
     Json(Vec<u8>),
+    /// A response that needs headers of its own.
+    Ready(Box<Answer>),
 }
 
 impl Reply {
     /// The usual answer to a publish.
     pub(crate) const OK: Self = Self::Text(Cow::Borrowed("OK"));
+
+    /// A response with this much of a head.
+    pub(crate) fn ready(status: StatusCode, kind: &'static str, body: impl Into<Bytes>) -> Box<Answer> {
+        Box::new(plain(status, Some(HeaderValue::from_static(kind)), body.into()))
+    }
+
+    /// What the response will say.
+    pub(crate) fn status(&self) -> StatusCode {
+        match self {
+            Self::Empty | Self::Text(_) | Self::Typed(..) | Self::Json(_) => StatusCode::OK,
+            Self::Ready(answer) => answer.status(),
+        }
+    }
 
     /// `value` as JSON.
     pub(crate) fn json(value: &impl Serialize) -> Outcome {
@@ -90,7 +109,16 @@ impl Failure {
 
 /// The response for `outcome`.
 pub(crate) fn dress(decoration: Decoration, outcome: Outcome) -> Answer {
+    let mut answer = undressed(decoration, outcome);
+    if decoration == Decoration::V1 {
+        answer.headers_mut().insert(NSQ_CONTENT_TYPE, VERSION_1);
+    }
+    answer
+}
+
+fn undressed(decoration: Decoration, outcome: Outcome) -> Answer {
     let (status, content_type, body) = match outcome {
+        Ok(Reply::Ready(answer)) => return *answer,
         Ok(Reply::Empty) => (StatusCode::OK, None, Bytes::new()),
         // Like Go, nothing is labelled nothing.
         Ok(Reply::Text(text)) if text.is_empty() => (StatusCode::OK, None, Bytes::new()),
@@ -100,15 +128,11 @@ pub(crate) fn dress(decoration: Decoration, outcome: Outcome) -> Answer {
         Err(failure) if decoration == Decoration::V1 => (failure.status, Some(JSON), error_body(&failure.message)),
         Err(failure) => (failure.status, Some(TEXT), into_bytes(failure.message)),
     };
-    let mut answer = plain(status, content_type, body);
-    if decoration == Decoration::V1 {
-        answer.headers_mut().insert(NSQ_CONTENT_TYPE, VERSION_1);
-    }
-    answer
+    plain(status, content_type, body)
 }
 
 fn plain(status: StatusCode, content_type: Option<HeaderValue>, body: Bytes) -> Answer {
-    let mut answer = Response::new(Full::new(body));
+    let mut answer = Response::new(Either::Left(Full::new(body)));
     *answer.status_mut() = status;
     if let Some(content_type) = content_type {
         answer.headers_mut().insert(CONTENT_TYPE, content_type);

@@ -13,7 +13,7 @@ pub(super) fn read(api: &Api, option: &str) -> Outcome {
 }
 
 /// Texts come as they are, all else as JSON. A text that happens to be JSON is labelled so; its bytes are the same.
-fn labelled(value: String) -> Reply {
+pub(crate) fn labelled(value: String) -> Reply {
     if serde_json::from_str::<serde::de::IgnoredAny>(&value).is_ok() {
         Reply::Json(value.into_bytes())
     } else {

@@ -75,7 +75,7 @@ pub(super) struct Api {
 impl Service for Api {
     type Endpoint = Endpoint;
 
-    fn routes(&self) -> &'static [Route<Endpoint>] {
+    fn routes(&self) -> &[Route<Endpoint>] {
         ROUTES
     }
 

@@ -2,7 +2,7 @@
 //!
 //! `sansq` alone is nsqd with other defaults, and an nsqlookupd beside it (`broker`): loopback only, a data directory of its
 //! own, and words instead of log lines. `sansq pub` and `sansq tail` are small clients, for a newcomer who has no other.
-//! `sansq sim` is the simulator, `sansq nsqd` and `sansq nsqlookupd` are the daemons themselves. Nothing here decides what a broker does, and no tool of NSQ is replaced.
+//! `sansq sim` is the simulator; `sansq nsqd`, `sansq nsqlookupd` and `sansq nsqadmin` are the daemons themselves. Nothing here decides what a broker does, and no tool of NSQ is replaced.
 
 mod broker;
 mod connect;
@@ -17,6 +17,7 @@ use std::ffi::{OsStr, OsString};
 use std::io::Write as _;
 use std::process::ExitCode;
 
+use crate::admin;
 use crate::config::version_text;
 use crate::daemon;
 use crate::lookupd;
@@ -56,6 +57,7 @@ pub fn main(args: Vec<OsString>) -> ExitCode {
         Some("sim") => sim::run(rest()),
         Some("nsqd") => return daemon::main(rest()),
         Some("nsqlookupd") => return lookupd::main(rest()),
+        Some("nsqadmin") => return admin::main(rest()),
         Some("help" | "-h" | "-help" | "--help") => {
             print(&screen::help(Paint(wants_colours(&std::io::stdout()))));
             Ok(())

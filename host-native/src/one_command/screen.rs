@@ -31,6 +31,7 @@ pub(super) fn help(paint: Paint) -> String {
         ("sim", "The simulator: the broker against faults, in virtual time. `sansq sim --help`"),
         ("nsqd [FLAGS...]", "The daemon for servers: nsqd, flag for flag. Also a program of its own."),
         ("nsqlookupd [FLAGS...]", "The same for nsqlookupd, through which consumers find every nsqd of a cluster."),
+        ("nsqadmin [FLAGS...]", "The same for nsqadmin, which shows a cluster in the browser."),
     ];
     let minute = [
         (own.clone(), "in one terminal; then, in another:"),

@@ -1,0 +1,62 @@
+//! What nsqlookupds and nsqds answer.
+
+use std::collections::BTreeSet;
+
+use serde::Deserialize;
+
+use super::producer::{LookupProducer, NodeProducer};
+use super::{TopicStats, or_default};
+
+/// nsqlookupd's `GET /topics`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct TopicsAnswer {
+    /// Their names.
+    #[serde(deserialize_with = "or_default")]
+    pub topics: Vec<String>,
+}
+
+/// nsqlookupd's `GET /channels?topic=..`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct ChannelsAnswer {
+    /// Their names.
+    #[serde(deserialize_with = "or_default")]
+    pub channels: Vec<String>,
+}
+
+/// nsqlookupd's `GET /lookup?topic=..`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct LookupAnswer {
+    /// Those who have the topic.
+    #[serde(deserialize_with = "or_default")]
+    pub producers: Vec<LookupProducer>,
+}
+
+/// nsqlookupd's `GET /nodes`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct NodesAnswer {
+    /// All it knows.
+    #[serde(deserialize_with = "or_default")]
+    pub producers: Vec<NodeProducer>,
+}
+
+/// nsqd's `GET /info`: who it is.
+pub type Info = LookupProducer;
+
+/// nsqd's `GET /stats?format=json`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct StatsAnswer {
+    /// Of each of its topics.
+    #[serde(deserialize_with = "or_default")]
+    pub topics: Vec<TopicStats>,
+}
+
+/// Each name once, sorted.
+pub fn union(lists: impl IntoIterator<Item = Vec<String>>) -> Vec<String> {
+    let names: BTreeSet<String> = lists.into_iter().flatten().collect();
+    names.into_iter().collect()
+}

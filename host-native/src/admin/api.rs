@@ -1,0 +1,192 @@
+//! What can be asked: `GET /api/...`, with the reference's fields (`nsqadmin/http.go`).
+
+use std::collections::BTreeMap;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use hyper::StatusCode;
+use sansq_core::cluster::{ChannelStats, ChannelsAnswer, Producer, TopicStats, merge_channel, merge_topic, union};
+use serde::Serialize;
+
+use super::discovery::{NSQLOOKUPD, Selection};
+use super::http::Api;
+use super::upstream::{Warnings, gather, query};
+use crate::http::query::Query;
+use crate::http::respond::{Failure, Outcome, Reply};
+
+pub(super) const CHANNEL_NOT_FOUND: Failure = Failure::new(StatusCode::NOT_FOUND, "CHANNEL_NOT_FOUND");
+pub(super) const NODE_NOT_FOUND: Failure = Failure::new(StatusCode::NOT_FOUND, "NODE_NOT_FOUND");
+
+/// An answer, and what was wrong on the way to it.
+#[derive(Serialize)]
+struct Told<T> {
+    #[serde(flatten)]
+    what: T,
+    message: String,
+}
+
+fn told(what: impl Serialize, warnings: &Warnings) -> Outcome {
+    Reply::json(&Told { what, message: warnings.message() })
+}
+
+/// `message` and nothing else: what an action comes to.
+pub(super) fn done(warnings: &Warnings) -> Outcome {
+    Reply::json(&BTreeMap::from([("message", warnings.message())]))
+}
+
+/// Unix time.
+pub(super) fn now_seconds() -> i64 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(now.as_secs()).unwrap_or(i64::MAX)
+}
+
+/// What a counter of the page `counter` counts.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub(super) struct CounterStats {
+    node: String,
+    topic_name: String,
+    channel_name: String,
+    message_count: i64,
+}
+
+/// The messages of every channel on every nsqd, by `topic:channel:node`.
+pub(super) fn counters<'a>(nodes: impl Iterator<Item = (&'a str, &'a [TopicStats])>) -> BTreeMap<String, CounterStats> {
+    let mut counters = BTreeMap::new();
+    for (node, topics) in nodes {
+        for topic in topics {
+            for channel in &topic.channels {
+                let (topic, channel, count) = (&topic.topic_name, &channel.channel_name, channel.message_count);
+                let counter = CounterStats {
+                    node: node.to_owned(),
+                    topic_name: topic.clone(),
+                    channel_name: channel.clone(),
+                    message_count: count,
+                };
+                counters.insert(format!("{topic}:{channel}:{node}"), counter);
+            }
+        }
+    }
+    counters
+}
+
+/// One nsqd.
+#[derive(Serialize)]
+pub(super) struct NodeDetail<'a> {
+    pub(super) node: &'a str,
+    pub(super) topics: &'a [TopicStats],
+    pub(super) total_messages: i64,
+    pub(super) total_clients: i64,
+}
+
+impl<'a> NodeDetail<'a> {
+    /// `topics`: labelled, with clients.
+    pub(super) fn new(node: &'a str, topics: &'a [TopicStats]) -> Self {
+        let clients = |channel: &ChannelStats| channel.clients.as_ref().map_or(0, Vec::len);
+        let clients: usize = topics.iter().flat_map(|topic| &topic.channels).map(clients).sum();
+        Self {
+            node,
+            topics,
+            total_messages: topics.iter().fold(0, |sum, topic| sum.saturating_add(topic.message_count)),
+            total_clients: i64::try_from(clients).unwrap_or(i64::MAX),
+        }
+    }
+}
+
+impl Api {
+    /// `GET /api/topics`, and with `inactive=true` those without an nsqd, with their channels.
+    pub(super) async fn topics(&self, raw_query: Option<&str>) -> Outcome {
+        #[derive(Serialize)]
+        struct Topics<T> {
+            topics: T,
+        }
+        let raw_query = Query::of(raw_query)?;
+        let options = self.options();
+        let mut warnings = Warnings::default();
+        let names = self.upstream.topics(&options, &mut warnings).await?;
+        if raw_query.get("inactive") != Some(b"true") {
+            return told(Topics { topics: names }, &warnings);
+        }
+        let mut inactive = BTreeMap::new();
+        let lookupds = &options.lookupd_http_addresses;
+        if !lookupds.is_empty() {
+            let nodes = self.upstream.nodes(&options, &mut Warnings::default()).await?;
+            for name in names.into_iter().filter(|name| !nodes.iter().any(|node| node.serves(name))) {
+                let target = format!("/channels?{}", query(&[("topic", &name)]));
+                let ask = async |lookupd: String| self.upstream.get::<ChannelsAnswer>(&lookupd, &target).await;
+                let answers = gather(lookupds, ask).await.settle(NSQLOOKUPD, &mut warnings)?;
+                inactive.insert(name, union(answers.into_iter().map(|(_, answer)| answer.channels)));
+            }
+        }
+        told(Topics { topics: inactive }, &warnings)
+    }
+
+    /// `GET /api/topics/:topic`.
+    pub(super) async fn topic(&self, topic: &str) -> Outcome {
+        let mut warnings = Warnings::default();
+        let selection = Selection { topic, ..Selection::default() };
+        let parts = self.parts(selection, &mut warnings).await?;
+        told(merge_topic(topic, parts), &warnings)
+    }
+
+    /// `GET /api/topics/:topic/:channel`.
+    pub(super) async fn channel(&self, topic: &str, channel: &str) -> Outcome {
+        let mut warnings = Warnings::default();
+        let parts = self.parts(Selection { topic, channel, clients: true }, &mut warnings).await?;
+        let parts = parts.into_iter().flat_map(|part| part.channels).filter(|own| own.channel_name == channel);
+        let parts: Vec<ChannelStats> = parts.collect();
+        if parts.is_empty() {
+            return Err(CHANNEL_NOT_FOUND);
+        }
+        told(merge_channel(topic, channel, parts), &warnings)
+    }
+
+    /// What each nsqd that has the topic says of it.
+    async fn parts(&self, selection: Selection<'_>, warnings: &mut Warnings) -> Result<Vec<TopicStats>, Failure> {
+        let producers = self.upstream.producers(&self.options(), selection.topic, warnings).await?;
+        let reports = self.upstream.reports(producers, selection, warnings).await?;
+        let now = now_seconds();
+        Ok(reports.into_iter().flat_map(|report| report.labelled(now)).collect())
+    }
+
+    /// `GET /api/nodes`.
+    pub(super) async fn nodes(&self) -> Outcome {
+        #[derive(Serialize)]
+        struct Nodes {
+            nodes: Vec<Producer>,
+        }
+        let mut warnings = Warnings::default();
+        let nodes = self.upstream.nodes(&self.options(), &mut warnings).await?;
+        told(Nodes { nodes }, &warnings)
+    }
+
+    /// The nsqd called `node`.
+    pub(super) async fn find_node(&self, node: &str, warnings: &mut Warnings) -> Result<Producer, Failure> {
+        let nodes = self.upstream.nodes(&self.options(), warnings).await?;
+        nodes.into_iter().find(|producer| producer.http_address() == node).ok_or(NODE_NOT_FOUND)
+    }
+
+    /// `GET /api/nodes/:node`.
+    pub(super) async fn node(&self, node: &str) -> Outcome {
+        let mut warnings = Warnings::default();
+        let producer = self.find_node(node, &mut warnings).await?;
+        let selection = Selection { clients: true, ..Selection::default() };
+        let reports = self.upstream.reports(vec![producer], selection, &mut warnings).await?;
+        let now = now_seconds();
+        let topics: Vec<TopicStats> = reports.into_iter().flat_map(|report| report.labelled(now)).collect();
+        told(NodeDetail::new(node, &topics), &warnings)
+    }
+
+    /// `GET /api/counter`.
+    pub(super) async fn counter(&self) -> Outcome {
+        #[derive(Serialize)]
+        struct Stats {
+            stats: BTreeMap<String, CounterStats>,
+        }
+        let mut warnings = Warnings::default();
+        let nodes = self.upstream.nodes(&self.options(), &mut warnings).await?;
+        let reports = self.upstream.reports(nodes, Selection::default(), &mut warnings).await?;
+        let named: Vec<(String, Vec<TopicStats>)> =
+            reports.into_iter().map(|report| (report.producer.http_address(), report.topics)).collect();
+        let stats = counters(named.iter().map(|(node, topics)| (node.as_str(), topics.as_slice())));
+        told(Stats { stats }, &warnings)
+    }
+}

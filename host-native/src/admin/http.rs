@@ -1,0 +1,136 @@
+//! The paths of nsqadmin, all below `--base-path`, and who answers them.
+
+use std::sync::Arc;
+
+use hyper::Method;
+use hyper::header::HeaderMap;
+use tokio::sync::watch;
+
+use super::actions::Target;
+use super::upstream::Upstream;
+use super::{assets, settings};
+use crate::config::NsqadminOptions;
+use crate::http::compress::compressed;
+use crate::http::respond::Decoration::{Plain, Raw, V1};
+use crate::http::respond::{Answer, Outcome, Reply};
+use crate::http::routing::{Route, quiet, route};
+use crate::http::{Call, Service};
+use crate::log::LogHandle;
+
+/// Bytes of a request's body, if it has no use, that are read.
+pub(super) const BODY_BYTES_MAX: usize = 1024 * 1024;
+
+/// What can be asked for.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Endpoint {
+    Page,
+    Ping,
+    File,
+    Topics,
+    Topic,
+    Channel,
+    Nodes,
+    Node,
+    Counter,
+    Create,
+    ChangeTopic,
+    ChangeChannel,
+    DeleteTopic,
+    DeleteChannel,
+    Tombstone,
+    ReadConfig,
+    WriteConfig,
+}
+
+/// The API.
+pub(super) struct Api {
+    /// They change with `PUT /config/:opt`.
+    pub(super) options: watch::Sender<NsqadminOptions>,
+    pub(super) log: LogHandle,
+    pub(super) upstream: Upstream,
+    routes: Vec<Route<Endpoint>>,
+}
+
+impl Api {
+    pub(super) fn new(options: NsqadminOptions, log: LogHandle, upstream: Upstream) -> Self {
+        let routes = routes().into_iter().map(|route| route.below(options.base())).collect();
+        Self { options: watch::Sender::new(options), log, upstream, routes }
+    }
+
+    /// As they are now.
+    pub(super) fn options(&self) -> NsqadminOptions {
+        self.options.borrow().clone()
+    }
+}
+
+fn routes() -> Vec<Route<Endpoint>> {
+    let page = |path| route(Method::GET, path, Endpoint::Page, Raw);
+    vec![
+        page("/"),
+        page("/topics"),
+        page("/topics/:topic"),
+        page("/topics/:topic/:channel"),
+        page("/nodes"),
+        page("/nodes/:node"),
+        page("/counter"),
+        page("/lookup"),
+        quiet(Method::GET, "/static/:asset", Endpoint::File, Plain),
+        quiet(Method::GET, "/fonts/:asset", Endpoint::File, Plain),
+        route(Method::GET, "/ping", Endpoint::Ping, Plain),
+        route(Method::GET, "/api/topics", Endpoint::Topics, V1),
+        route(Method::GET, "/api/topics/:topic", Endpoint::Topic, V1),
+        route(Method::GET, "/api/topics/:topic/:channel", Endpoint::Channel, V1),
+        route(Method::GET, "/api/nodes", Endpoint::Nodes, V1),
+        route(Method::GET, "/api/nodes/:node", Endpoint::Node, V1),
+        route(Method::GET, "/api/counter", Endpoint::Counter, V1),
+        route(Method::POST, "/api/topics", Endpoint::Create, V1),
+        route(Method::POST, "/api/topics/:topic", Endpoint::ChangeTopic, V1),
+        route(Method::POST, "/api/topics/:topic/:channel", Endpoint::ChangeChannel, V1),
+        route(Method::DELETE, "/api/topics/:topic", Endpoint::DeleteTopic, V1),
+        route(Method::DELETE, "/api/topics/:topic/:channel", Endpoint::DeleteChannel, V1),
+        route(Method::DELETE, "/api/nodes/:node", Endpoint::Tombstone, V1),
+        route(Method::GET, "/config/:opt", Endpoint::ReadConfig, V1),
+        route(Method::PUT, "/config/:opt", Endpoint::WriteConfig, V1),
+    ]
+}
+
+impl Service for Api {
+    type Endpoint = Endpoint;
+
+    fn routes(&self) -> &[Route<Endpoint>] {
+        &self.routes
+    }
+
+    fn discarded_bytes_max(&self) -> usize {
+        BODY_BYTES_MAX
+    }
+
+    fn finish(&self, headers: &HeaderMap, answer: Answer) -> Answer {
+        compressed(headers, answer)
+    }
+
+    async fn call(self: Arc<Self>, endpoint: Endpoint, call: Call<'_>) -> Outcome {
+        let Call { peer, headers, params: [first, second], query, body } = call;
+        let topic = Target { topic: first, channel: None };
+        let channel = Target { topic: first, channel: Some(second) };
+        match endpoint {
+            Endpoint::Page => assets::page(&self.options(), headers).await,
+            Endpoint::Ping => Ok(Reply::OK),
+            Endpoint::File => assets::file(&self.options(), first, headers).await,
+            Endpoint::Topics => self.topics(query).await,
+            Endpoint::Topic => self.topic(first).await,
+            Endpoint::Channel => self.channel(first, second).await,
+            Endpoint::Nodes => self.nodes().await,
+            Endpoint::Node => self.node(first).await,
+            Endpoint::Counter => self.counter().await,
+            Endpoint::Create => self.create(headers, body).await,
+            Endpoint::ChangeTopic => self.change(headers, topic, body).await,
+            Endpoint::ChangeChannel => self.change(headers, channel, body).await,
+            Endpoint::DeleteTopic => self.delete(headers, topic).await,
+            Endpoint::DeleteChannel => self.delete(headers, channel).await,
+            Endpoint::Tombstone => self.tombstone(headers, first, body).await,
+            Endpoint::ReadConfig => settings::read(&self, peer, first),
+            Endpoint::WriteConfig => settings::write(&self, peer, first, body).await,
+        }
+    }
+}

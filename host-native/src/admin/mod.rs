@@ -1,0 +1,107 @@
+//! nsqadmin as a process: pages, and a JSON API that answers from what nsqlookupds and nsqds say. It keeps nothing but the
+//! last minutes of what pages show (`live`). How answers are brought together is the core's (`sansq_core::cluster`).
+//!
+//! Connections and requests are on worker threads; each request asks all it needs to ask at once (`upstream`). A node that
+//! does not answer costs its part of the answer, and the time of `--http-client-request-timeout`.
+
+mod acl;
+mod actions;
+mod api;
+mod assets;
+mod discovery;
+mod http;
+mod settings;
+mod upstream;
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use anyhow::{Context, Result, anyhow};
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+use crate::client::http::HttpClient;
+use crate::config::{NsqadminOptions, nsqadmin, version_text};
+use crate::http::serve;
+use crate::log::LogHandle;
+use crate::process;
+use crate::tcp::Listener;
+use crate::workers::Workers;
+use upstream::Upstream;
+
+/// A running nsqadmin.
+pub struct Admin {
+    workers: Arc<Workers>,
+    serving: JoinHandle<()>,
+    stop_serving: watch::Sender<bool>,
+    /// Where it listens.
+    pub address: String,
+}
+
+impl Admin {
+    /// Starts nsqadmin: listens.
+    pub async fn start(options: NsqadminOptions, log: LogHandle) -> Result<Self> {
+        tracing::info!("{}", version_text("nsqadmin"));
+        let options = options.checked().map_err(instantiating)?;
+        resolve(&options).await.map_err(instantiating)?;
+        let http = HttpClient::with_tls(
+            options.http_client_connect_timeout,
+            options.http_client_request_timeout,
+            &options.client_tls(),
+        );
+        let http = http.context("--http-client-tls-*").map_err(instantiating)?;
+        let (listener, bound) = Listener::bind(&options.http_address).await.map_err(instantiating)?;
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        let workers = Arc::new(Workers::start(cores).context("cannot start worker threads").map_err(instantiating)?);
+        let api = Arc::new(http::Api::new(options, log, Upstream::new(http)));
+
+        let (stop_serving, mut stopped) = watch::channel(false);
+        let serving = tokio::spawn(serve(listener, api, workers.clone(), async move {
+            // An error means that the daemon is gone, which is the same order.
+            _ = stopped.wait_for(|stop| *stop).await;
+        }));
+        Ok(Self { workers, serving, stop_serving, address: bound.address })
+    }
+
+    /// Ends it, and closes all connections.
+    pub async fn stop(self) -> Result<()> {
+        self.stop_serving.send_replace(true);
+        // It ended early only if it panicked, which was logged.
+        _ = self.serving.await;
+        tokio::task::spawn_blocking(move || drop(self.workers)).await?;
+        tracing::info!("NSQADMIN: stopped");
+        Ok(())
+    }
+}
+
+/// Whether every address means something. Whether anybody is there shows later.
+async fn resolve(options: &NsqadminOptions) -> Result<()> {
+    for (flag, addresses) in
+        [("lookupd-http-address", &options.lookupd_http_addresses), ("nsqd-http-address", &options.nsqd_http_addresses)]
+    {
+        for address in addresses {
+            let failed = |why: String| anyhow!("failed to resolve --{flag} ({address}) - {why}");
+            let found = tokio::net::lookup_host(address).await.map_err(|error| failed(error.to_string()))?.next();
+            found.ok_or_else(|| failed("no such host".to_owned()))?;
+        }
+    }
+    Ok(())
+}
+
+fn instantiating(error: impl Into<anyhow::Error>) -> anyhow::Error {
+    error.into().context("failed to instantiate nsqadmin")
+}
+
+/// The nsqadmin process. `args`: the words after its name.
+pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let (options, log) = match nsqadmin::start(args) {
+        Ok(started) => started,
+        Err(code) => return code,
+    };
+    process::exit_code(process::run(async |mut stop| {
+        let admin = Admin::start(options, log).await?;
+        stop.received().await;
+        admin.stop().await
+    }))
+}

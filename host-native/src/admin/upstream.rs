@@ -1,0 +1,214 @@
+//! Asking nsqlookupds and nsqds: all that are concerned at once, and what comes of it when some do not answer.
+
+use std::fmt;
+use std::future::Future;
+
+use futures::StreamExt as _;
+use hyper::Method;
+use hyper::header::{ACCEPT, HeaderName, HeaderValue};
+use hyper::{StatusCode, Uri};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+
+use bytes::Bytes;
+
+use crate::client::http::{Answer, HttpClient};
+use crate::http::query::encode_segment;
+use crate::http::respond::Failure;
+
+/// Requests under way for one question.
+const AT_ONCE_MAX: usize = 64;
+
+/// The client with which everybody is asked.
+#[derive(Clone, Debug)]
+pub(super) struct Upstream {
+    pub(super) http: HttpClient,
+}
+
+/// Why one of them is no help.
+#[derive(Clone, Debug)]
+pub(super) struct Trouble {
+    /// What it answered, if it did.
+    pub(super) status: Option<StatusCode>,
+    text: String,
+}
+
+impl fmt::Display for Trouble {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+/// What came of asking several.
+#[derive(Debug)]
+pub(super) struct Gathered<T> {
+    /// By whom.
+    pub(super) found: Vec<(String, T)>,
+    /// In the order in which they were asked.
+    pub(super) troubles: Vec<Trouble>,
+}
+
+/// What went wrong on the way to an answer that is good for something still: a group for each question.
+#[derive(Debug, Default)]
+pub(super) struct Warnings(Vec<String>);
+
+impl Warnings {
+    /// Notes all of `troubles`.
+    pub(super) fn note(&mut self, troubles: &[Trouble]) {
+        if !troubles.is_empty() {
+            let text = joined(troubles);
+            tracing::warn!("{text}");
+            self.0.push(text);
+        }
+    }
+
+    /// For `message`: empty if there was nothing.
+    pub(super) fn message(&self) -> String {
+        if self.0.is_empty() { String::new() } else { format!("WARNING: {}", self.0.join("; ")) }
+    }
+}
+
+fn joined(troubles: &[Trouble]) -> String {
+    troubles.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
+}
+
+/// What nobody of those asked could answer. `who`: nsqd or nsqlookupd.
+pub(super) fn nobody(who: &str, troubles: &[Trouble]) -> Failure {
+    let text = format!("UPSTREAM_ERROR: failed to query any {who}: {}", joined(troubles));
+    tracing::error!("{text}");
+    Failure { status: StatusCode::BAD_GATEWAY, message: text.into() }
+}
+
+impl<T> Gathered<T> {
+    /// The answers. If some are missing, that is a warning; if all are, it is an error. Having asked nobody is neither.
+    pub(super) fn settle(self, who: &str, warnings: &mut Warnings) -> Result<Vec<(String, T)>, Failure> {
+        if self.found.is_empty() && !self.troubles.is_empty() {
+            return Err(nobody(who, &self.troubles));
+        }
+        warnings.note(&self.troubles);
+        Ok(self.found)
+    }
+}
+
+/// Asks everybody at `addresses`, at once.
+pub(super) async fn gather<T, F: Future<Output = Result<T, Trouble>>>(
+    addresses: &[String],
+    ask: impl Fn(String) -> F,
+) -> Gathered<T> {
+    let asked: Vec<_> = addresses.iter().map(|address| named(address.clone(), ask(address.clone()))).collect();
+    let answers: Vec<_> = futures::stream::iter(asked).buffered(AT_ONCE_MAX).collect().await;
+    let mut gathered = Gathered { found: Vec::new(), troubles: Vec::new() };
+    for (address, answer) in answers {
+        match answer {
+            Ok(answer) => gathered.found.push((address, answer)),
+            Err(trouble) => gathered.troubles.push(trouble),
+        }
+    }
+    gathered
+}
+
+async fn named<T>(name: String, answer: impl Future<Output = T>) -> (String, T) {
+    (name, answer.await)
+}
+
+impl Upstream {
+    pub(super) fn new(http: HttpClient) -> Self {
+        Self { http }
+    }
+
+    /// GET of `target`, which begins with a slash: the JSON.
+    pub(super) async fn get<T: DeserializeOwned>(&self, address: &str, target: &str) -> Result<T, Trouble> {
+        let body = self.send(Method::GET, address, target).await?;
+        serde_json::from_slice(&body)
+            .map_err(|error| Trouble { status: None, text: format!("http://{address}{target}: {error}") })
+    }
+
+    /// POST of `target`.
+    pub(super) async fn post(&self, address: &str, target: &str) -> Result<(), Trouble> {
+        self.send(Method::POST, address, target).await.map(drop)
+    }
+
+    /// The body of the answer. An nsqd that requires TLS is asked again over HTTPS.
+    pub(super) async fn send(&self, method: Method, address: &str, target: &str) -> Result<Bytes, Trouble> {
+        let url = format!("http://{address}{target}");
+        tracing::debug!("CI: querying {url}");
+        let mut answer = self.exchange(method.clone(), &url).await?;
+        if answer.status == StatusCode::FORBIDDEN
+            && let Some(url) = over_https(&url, &answer.body)
+        {
+            answer = self.exchange(method, &url).await?;
+        }
+        if answer.status == StatusCode::OK {
+            return Ok(answer.body);
+        }
+        let text = format!("got response {} {:?}", answer.status, String::from_utf8_lossy(&answer.body));
+        Err(Trouble { status: Some(answer.status), text })
+    }
+
+    async fn exchange(&self, method: Method, url: &str) -> Result<Answer, Trouble> {
+        const HEADERS: [(HeaderName, HeaderValue); 1] =
+            [(ACCEPT, HeaderValue::from_static("application/vnd.nsq; version=1.0"))];
+        let answer = self.http.request(method, url, &HEADERS, Bytes::new()).await;
+        answer.map_err(|error| Trouble { status: None, text: error.to_string() })
+    }
+}
+
+/// Where the same is found over HTTPS, if the refusal `body` says so.
+fn over_https(url: &str, body: &[u8]) -> Option<String> {
+    #[derive(Deserialize)]
+    struct Refusal {
+        https_port: u16,
+    }
+    let Refusal { https_port } = serde_json::from_slice(body).ok()?;
+    let uri: Uri = url.parse().ok()?;
+    Some(format!("https://{}:{https_port}{}", uri.host()?, uri.path_and_query()?))
+}
+
+/// A query string, with names and values as they are.
+pub(super) fn query(pairs: &[(&str, &str)]) -> String {
+    pairs.iter().map(|(name, value)| format!("{name}={}", encode_segment(value))).collect::<Vec<_>>().join("&")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn trouble(text: &str) -> Trouble {
+        Trouble { status: None, text: text.to_owned() }
+    }
+
+    #[test]
+    fn some_missing_is_a_warning_and_all_missing_an_error() {
+        let mut warnings = Warnings::default();
+        assert_eq!(warnings.message(), "");
+        let some = Gathered { found: vec![("a".to_owned(), 1)], troubles: vec![trouble("x"), trouble("y")] };
+        assert_eq!(some.settle("nsqd", &mut warnings).unwrap(), [("a".to_owned(), 1)]);
+        warnings.note(&[trouble("z")]);
+        assert_eq!(warnings.message(), "WARNING: x\ny; z");
+        let all = Gathered::<()> { found: Vec::new(), troubles: vec![trouble("x"), trouble("y")] };
+        let failure = all.settle("nsqlookupd", &mut warnings).unwrap_err();
+        assert_eq!(
+            (failure.status.as_u16(), &*failure.message),
+            (502, "UPSTREAM_ERROR: failed to query any nsqlookupd: x\ny")
+        );
+        let nobody = Gathered::<()> { found: Vec::new(), troubles: Vec::new() };
+        assert!(nobody.settle("nsqd", &mut warnings).unwrap().is_empty());
+    }
+
+    #[test]
+    fn an_nsqd_that_requires_tls_says_where() {
+        let body = br#"{"message": "TLS_REQUIRED", "https_port": 4152}"#;
+        let found = |url: &str| over_https(url, body);
+        assert_eq!(found("http://a:4151/stats?x=1").unwrap(), "https://a:4152/stats?x=1");
+        assert_eq!(found("http://[::1]:4151/info").unwrap(), "https://[::1]:4152/info");
+        assert_eq!(over_https("http://a:4151/", br#"{"message":"FORBIDDEN"}"#), None);
+    }
+
+    #[test]
+    fn names_are_escaped() {
+        assert_eq!(
+            query(&[("topic", "t#ephemeral"), ("node", "[::1]:1")]),
+            "topic=t%23ephemeral&node=%5B%3A%3A1%5D%3A1"
+        );
+    }
+}

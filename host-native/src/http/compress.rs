@@ -1,0 +1,111 @@
+//! Compressed responses, as the reference's `internal/http_api/compress.go` has them: by the first of `gzip` and `deflate` that
+//! a client names, where deflate has no header of zlib's. What comes bit by bit is left as it is.
+
+use std::io::{Result, Write as _};
+
+use bytes::Bytes;
+use flate2::Compression;
+use flate2::write::{DeflateEncoder, GzEncoder};
+use futures::FutureExt as _;
+use http_body_util::{BodyExt as _, Either, Full};
+use hyper::header::{ACCEPT_ENCODING, CONTENT_ENCODING, HeaderMap, HeaderValue, VARY};
+
+use super::respond::{Answer, Body};
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Encoding {
+    Gzip,
+    Deflate,
+}
+
+impl Encoding {
+    /// By name and nothing else: the reference does not read weights either.
+    fn wanted(headers: &HeaderMap) -> Option<Self> {
+        let accepted = headers.get(ACCEPT_ENCODING)?.to_str().ok()?;
+        accepted.split(',').find_map(|item| match item.trim() {
+            "gzip" => Some(Self::Gzip),
+            "deflate" => Some(Self::Deflate),
+            _ => None,
+        })
+    }
+
+    fn name(self) -> HeaderValue {
+        match self {
+            Self::Gzip => HeaderValue::from_static("gzip"),
+            Self::Deflate => HeaderValue::from_static("deflate"),
+        }
+    }
+
+    fn encode(self, bytes: &[u8]) -> Result<Vec<u8>> {
+        match self {
+            Self::Gzip => {
+                let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+                encoder.write_all(bytes)?;
+                encoder.finish()
+            }
+            Self::Deflate => {
+                let mut encoder = DeflateEncoder::new(Vec::new(), Compression::fast());
+                encoder.write_all(bytes)?;
+                encoder.finish()
+            }
+        }
+    }
+}
+
+/// `answer`, compressed if a client that sent `headers` understands it and there is something to compress.
+pub(crate) fn compressed(headers: &HeaderMap, answer: Answer) -> Answer {
+    let Some(encoding) = Encoding::wanted(headers) else { return answer };
+    let (mut head, body) = answer.into_parts();
+    let Some(bytes) = whole(&body).filter(|bytes| !bytes.is_empty()) else { return Answer::from_parts(head, body) };
+    let Ok(encoded) = encoding.encode(&bytes) else { return Answer::from_parts(head, body) };
+    head.headers.insert(CONTENT_ENCODING, encoding.name());
+    head.headers.append(VARY, HeaderValue::from_static("Accept-Encoding"));
+    Answer::from_parts(head, Either::Left(Full::new(encoded.into())))
+}
+
+/// All of a body that does not come bit by bit.
+fn whole(body: &Body) -> Option<Bytes> {
+    let Either::Left(full) = body else { return None };
+    full.clone().frame().now_or_never()??.ok()?.into_data().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::respond::{Decoration, Reply, dress};
+    use super::*;
+
+    fn answer(accepted: &'static str, text: &'static str) -> (Option<String>, Vec<u8>) {
+        let headers = HeaderMap::from_iter([(ACCEPT_ENCODING, HeaderValue::from_static(accepted))]);
+        let answer = compressed(&headers, dress(Decoration::V1, Ok(Reply::Text(text.into()))));
+        let encoding = answer.headers().get(CONTENT_ENCODING).map(|it| it.to_str().unwrap().to_owned());
+        assert_eq!(answer.headers().contains_key(VARY), encoding.is_some());
+        (encoding, whole(answer.body()).unwrap_or_default().to_vec())
+    }
+
+    #[test]
+    fn the_first_known_encoding_counts() {
+        for (accepted, expected) in [
+            ("gzip", Some("gzip")),
+            ("deflate, gzip", Some("deflate")),
+            ("br , gzip", Some("gzip")),
+            ("gzip;q=1.0, deflate", Some("deflate")),
+            ("gzip;q=1.0", None),
+            ("GZIP", None),
+            ("", None),
+        ] {
+            assert_eq!(answer(accepted, "hello").0.as_deref(), expected, "{accepted}");
+        }
+        assert_eq!(answer("gzip", "").0, None, "there is nothing to compress");
+    }
+
+    #[test]
+    fn deflate_has_no_header() {
+        use std::io::Read as _;
+        let (_, bytes) = answer("deflate", "hello hello hello");
+        let mut text = String::new();
+        flate2::read::DeflateDecoder::new(bytes.as_slice()).read_to_string(&mut text).unwrap();
+        assert_eq!(text, "hello hello hello");
+        let (_, bytes) = answer("gzip", "hello");
+        assert!(bytes.starts_with(&[0x1f, 0x8b]));
+    }
+}
