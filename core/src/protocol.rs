@@ -132,10 +132,10 @@ pub enum ConsumerCommand {
 /// window of messages, whatever its RDY.
 pub const WINDOW_BYTES: i64 = 1024 * 1024;
 
-/// A change to the byte stream below a session.
+/// A change to the byte stream below a session, or below a client's connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Upgrade {
-    /// TLS, server role.
+    /// TLS.
     Tls,
     /// Snappy framing both ways.
     Snappy,

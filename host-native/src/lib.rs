@@ -13,6 +13,7 @@ pub mod one_command;
 pub mod process;
 mod registration;
 pub mod storage;
+mod streams;
 pub mod tcp;
 pub mod terminal;
 pub mod tls;

@@ -3,9 +3,9 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on should stop")]
 
-use std::io::{BufRead, BufReader};
+mod nsqd;
+
 use std::net::SocketAddr;
-use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
@@ -16,48 +16,9 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 use tokio::time::timeout;
 
+use nsqd::Nsqd;
+
 const PATIENCE: Duration = Duration::from_secs(20);
-
-/// An nsqd; killed when dropped.
-struct Nsqd {
-    child: Child,
-    tcp: String,
-    _data: tempfile::TempDir,
-}
-
-impl Nsqd {
-    fn start() -> Self {
-        Self::start_at("127.0.0.1:0")
-    }
-
-    fn start_at(tcp: &str) -> Self {
-        let program = std::env::var("SANSQ_NSQD").unwrap_or_else(|_| env!("CARGO_BIN_EXE_nsqd").to_owned());
-        let mut words = program.split_whitespace();
-        let data = tempfile::tempdir().unwrap();
-        let mut child = Command::new(words.next().unwrap())
-            .args(words)
-            .args(["--http-address=127.0.0.1:0", &format!("--tcp-address={tcp}")])
-            .arg(format!("--data-path={}", data.path().display()))
-            .stdout(Stdio::null())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
-        let listening = |line: String| line.split_once("TCP: listening on ").map(|(_, address)| address.to_owned());
-        let tcp = lines.by_ref().map_while(Result::ok).find_map(listening).unwrap();
-        // It must not block on a full pipe.
-        std::thread::spawn(move || lines.for_each(drop));
-        Self { child, tcp, _data: data }
-    }
-}
-
-impl Drop for Nsqd {
-    fn drop(&mut self) {
-        // Either may fail when the process has exited already, which is as good.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
 
 async fn soon<T>(future: impl Future<Output = T>) -> T {
     timeout(PATIENCE, future).await.expect("it takes too long")
@@ -162,7 +123,7 @@ async fn both_reconnect_to_a_broker_that_comes_back() {
     drop(nsqd);
     let failed = soon(producer.publish("t", "meanwhile")).await;
     assert!(failed.is_err(), "{failed:?}");
-    let _nsqd = Nsqd::start_at(&address.to_string());
+    let _nsqd = Nsqd::start_with(&address.to_string(), &[]);
     soon(async { while producer.publish("t", "after").await.is_err() {} }).await;
     let message = soon(consumer.next()).await.unwrap();
     assert_eq!(&message.body[..], b"after");

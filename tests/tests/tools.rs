@@ -145,7 +145,13 @@ fn flags_that_make_no_sense_are_refused() {
             "ERROR: failed to get topic producers - ",
         ),
         ("nsq_tail", &["--tpoic=t"], 2, "did you mean --topic?"),
-        ("nsq_tail", &[nowhere, "--topic=t", "--consumer-opt=snappy"], 1, "option snappy is not available"),
+        ("nsq_tail", &[nowhere, "--topic=t", "--consumer-opt=local_addr,x"], 1, "option local_addr is not available"),
+        (
+            "nsq_tail",
+            &[nowhere, "--topic=t", "--consumer-opt=tls_v1", "--consumer-opt=tls_root_ca_file,/none"],
+            1,
+            "TLS: /none: No such file or directory",
+        ),
     ] {
         let (got, said) = failure(name, args);
         assert_eq!(got, code, "{name} {args:?}: {said}");

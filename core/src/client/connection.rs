@@ -1,16 +1,18 @@
-//! The client's end of one connection: bytes in, what they mean out. It introduces the client, authenticates it where the
-//! broker wants that, answers heartbeats, and cuts the stream into frames.
+//! The client's end of one connection: bytes in, what they mean out. It introduces the client, has the stream changed to TLS
+//! and compression as it was asked to and the broker grants, authenticates the client where the broker wants that, answers
+//! heartbeats, and cuts the stream into frames.
 //!
-//! Does not decide what is sent otherwise: [`Consumer`](super::Consumer) and [`Producer`](super::Producer) do. Does not
-//! switch to TLS or compression, and does not ask for them.
+//! Does not decide what is sent otherwise: [`Consumer`](super::Consumer) and [`Producer`](super::Producer) do. Does not do
+//! TLS or compression: its host changes the stream below when it is told to ([`Heard::Upgrade`]).
 //!
-//! Invariants: a body is not copied, it is a slice of the bytes that were read, unless they brought only a part of its
+//! Invariants: nothing is sent in the clear, but IDENTIFY, where TLS was asked for. A body is not copied, it is a slice of the bytes that were read, unless they brought only a part of its
 //! frame; then the parts are joined once. At most one frame is stored, of no more than `frame_bytes_max`.
 
 use bytes::{Buf, Bytes, BytesMut};
 use serde::Deserialize;
 
 use crate::message::MessageId;
+use crate::protocol::Upgrade;
 use crate::time::Timestamp;
 use crate::wire::{FRAME_HEAD_BYTES, FrameType, MAGIC, MESSAGE_HEAD_BYTES, Verb, put_bare, put_with_body};
 
@@ -25,6 +27,13 @@ const MAX_RDY_COUNT: u32 = 2500;
 /// What came over a connection.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Heard {
+    /// The stream changes here: what is sent and read from now on goes through another layer, as its client.
+    Upgrade {
+        /// Which layer.
+        upgrade: Upgrade,
+        /// What was read already and belongs behind the change.
+        rest: Bytes,
+    },
     /// The broker knows the client; commands may be sent.
     Ready(Negotiated),
     /// The answer to a command: `OK`, `CLOSE_WAIT`.
@@ -72,11 +81,25 @@ pub struct Negotiated {
     pub auth_required: bool,
     /// Milliseconds that a message may be held.
     pub msg_timeout: u64,
+    /// TLS comes next.
+    pub tls_v1: bool,
+    /// Deflate comes next.
+    pub deflate: bool,
+    /// Snappy comes next.
+    pub snappy: bool,
 }
 
 impl Default for Negotiated {
     fn default() -> Self {
-        Self { max_rdy_count: MAX_RDY_COUNT, version: String::new(), auth_required: false, msg_timeout: 0 }
+        Self {
+            max_rdy_count: MAX_RDY_COUNT,
+            version: String::new(),
+            auth_required: false,
+            msg_timeout: 0,
+            tls_v1: false,
+            deflate: false,
+            snappy: false,
+        }
     }
 }
 
@@ -98,6 +121,12 @@ pub enum ConnectionError {
     /// IDENTIFY was refused.
     #[error("failed to IDENTIFY - {0}")]
     Identify(String),
+    /// TLS was asked for, and the broker does not do it.
+    #[error("the broker does not offer TLS (tls_v1)")]
+    NoTls,
+    /// The stream was changed, and what came through it is not what should have.
+    #[error("invalid response from {} upgrade{}", layer(.0), said(.1))]
+    Upgrade(Upgrade, String),
     /// The broker wants a secret, and there is none.
     #[error("Auth Required: the broker wants a secret (auth_secret)")]
     NoSecret,
@@ -109,8 +138,18 @@ pub enum ConnectionError {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Phase {
     Identifying,
+    /// The stream was changed; the broker says `OK` through it.
+    Upgrading(Upgrade),
     Authorizing,
     Ready,
+}
+
+/// What the broker was asked for.
+#[derive(Clone, Copy, Debug)]
+struct Wanted {
+    tls: bool,
+    deflate: Option<u8>,
+    snappy: bool,
 }
 
 /// See the [module](self).
@@ -119,6 +158,7 @@ pub struct Connection {
     phase: Phase,
     auth_secret: String,
     frame_bytes_max: usize,
+    wanted: Wanted,
     negotiated: Negotiated,
     /// The beginning of a frame whose end has not come.
     partial: BytesMut,
@@ -137,6 +177,11 @@ impl Connection {
             phase: Phase::Identifying,
             auth_secret: options.auth_secret.clone(),
             frame_bytes_max: if options.max_msg_size == 0 { FRAME_BYTES_MAX } else { options.max_msg_size },
+            wanted: Wanted {
+                tls: options.tls_v1,
+                deflate: options.deflate.then_some(options.deflate_level),
+                snappy: options.snappy,
+            },
             negotiated: Negotiated::default(),
             partial: BytesMut::new(),
             need: 0,
@@ -168,32 +213,41 @@ impl Connection {
                 put_bare(out, Verb::Nop);
                 continue;
             }
-            return match (self.phase, kind) {
-                (Phase::Identifying, _) => match self.on_identified(kind, &data, out)? {
-                    Some(heard) => Ok(Some(heard)),
-                    None => continue,
-                },
+            let heard = match (self.phase, kind) {
+                (Phase::Identifying, FrameType::Response) => self.on_identified(&data, out),
+                (Phase::Identifying, _) => Err(ConnectionError::Identify(text(&data))),
+                (Phase::Upgrading(upgrade), FrameType::Response) if &data[..] == b"OK" => {
+                    self.proceed(Some(upgrade), out)
+                }
+                (Phase::Upgrading(upgrade), _) => Err(ConnectionError::Upgrade(upgrade, text(&data))),
                 (Phase::Authorizing, FrameType::Response) => Ok(Some(self.on_ready())),
                 (Phase::Authorizing, _) => Err(ConnectionError::Auth(text(&data))),
                 (Phase::Ready, FrameType::Response) => Ok(Some(Heard::Response(data))),
                 (Phase::Ready, FrameType::Error) => Ok(Some(Heard::Error(ServerError(text(&data))))),
                 (Phase::Ready, FrameType::Message) => message(data).map(|message| Some(Heard::Message(message))),
             };
+            if !matches!(heard, Ok(None)) {
+                return heard;
+            }
         }
         Ok(None)
     }
 
-    fn on_identified(
-        &mut self,
-        kind: FrameType,
-        data: &[u8],
-        out: &mut Vec<u8>,
-    ) -> Result<Option<Heard>, ConnectionError> {
-        if kind != FrameType::Response {
-            return Err(ConnectionError::Identify(text(data)));
-        }
+    fn on_identified(&mut self, data: &[u8], out: &mut Vec<u8>) -> Result<Option<Heard>, ConnectionError> {
         // A broker that does not negotiate says OK.
         self.negotiated = serde_json::from_slice(data).unwrap_or_default();
+        if self.wanted.tls && !self.negotiated.tls_v1 {
+            return Err(ConnectionError::NoTls);
+        }
+        self.proceed(None, out)
+    }
+
+    /// What comes after IDENTIFY, or after the change `done`: the next change, AUTH, or commands.
+    fn proceed(&mut self, done: Option<Upgrade>, out: &mut Vec<u8>) -> Result<Option<Heard>, ConnectionError> {
+        if let Some(upgrade) = self.next_upgrade(done) {
+            self.phase = Phase::Upgrading(upgrade);
+            return Ok(Some(Heard::Upgrade { upgrade, rest: std::mem::take(&mut self.input) }));
+        }
         if !self.negotiated.auth_required {
             return Ok(Some(self.on_ready()));
         }
@@ -203,6 +257,20 @@ impl Connection {
         put_with_body(out, Verb::Authorize, self.auth_secret.as_bytes());
         self.phase = Phase::Authorizing;
         Ok(None)
+    }
+
+    /// Of what was asked for and granted, what comes after `done`: TLS, deflate, snappy.
+    fn next_upgrade(&self, done: Option<Upgrade>) -> Option<Upgrade> {
+        let (wanted, granted) = (self.wanted, &self.negotiated);
+        let tls = (wanted.tls && granted.tls_v1).then_some(Upgrade::Tls);
+        let deflate = wanted.deflate.filter(|_| granted.deflate).map(|level| Upgrade::Deflate { level });
+        let snappy = (wanted.snappy && granted.snappy).then_some(Upgrade::Snappy);
+        match done {
+            None => tls.or(deflate).or(snappy),
+            Some(Upgrade::Tls) => deflate.or(snappy),
+            Some(Upgrade::Deflate { .. }) => snappy,
+            Some(Upgrade::Snappy) => None,
+        }
     }
 
     fn on_ready(&mut self) -> Heard {
@@ -268,4 +336,18 @@ fn message(mut data: Bytes) -> Result<Message, ConnectionError> {
 
 fn text(data: &[u8]) -> String {
     String::from_utf8_lossy(data).into_owned()
+}
+
+/// As go-nsq calls it.
+fn layer(upgrade: &Upgrade) -> &'static str {
+    match upgrade {
+        Upgrade::Tls => "TLS",
+        Upgrade::Deflate { .. } => "Deflate",
+        Upgrade::Snappy => "Snappy",
+    }
+}
+
+/// The end of a sentence that quotes `words`, if there are any.
+fn said(words: &str) -> String {
+    if words.is_empty() { String::new() } else { format!(": {words}") }
 }

@@ -21,7 +21,7 @@ use super::backoff::{Backoff, Change, Signal};
 use super::discovery::Discovery;
 use super::peer::{Peer, Phase};
 use super::targets::Targets;
-use super::{ClientOptions, Connection, Heard, Message, PeerId};
+use super::{ClientOptions, Connection, Heard, Message, PeerId, Upgrade};
 
 /// How long a consumer that is stopping waits for its last messages to be finished.
 const STOP_TIME_MAX: Duration = Duration::from_secs(30);
@@ -42,6 +42,16 @@ pub enum Output {
         peer: PeerId,
         /// Whole commands.
         bytes: Vec<u8>,
+    },
+    /// Change the stream of a connection, as its client: what was to be written before this is written before it, what is
+    /// read and written from now on goes through it. If it fails, the connection ends.
+    Upgrade {
+        /// The connection.
+        peer: PeerId,
+        /// Into what.
+        upgrade: Upgrade,
+        /// What was read already and belongs behind the change.
+        rest: Bytes,
     },
     /// Write what is left, and close. Nothing more about it needs to be handed in.
     Close {
@@ -341,6 +351,9 @@ impl Consumer {
             (Phase::Draining, Heard::Response(response)) if &response[..] == b"CLOSE_WAIT" => {
                 peer.phase = Phase::Drained;
                 self.close_if_drained(now, id);
+            }
+            (_, Heard::Upgrade { upgrade, rest }) => {
+                self.outputs.push_back(Output::Upgrade { peer: id, upgrade, rest })
             }
             (_, Heard::Error(error)) => {
                 self.tell(Event::Refused { address, error: error.to_string() });

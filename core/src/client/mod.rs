@@ -6,7 +6,8 @@
 //! and the time. After each call it drains `poll_output` and looks at `poll_timeout`; calling `handle_timeout` early or
 //! twice changes nothing. What concerns a connection that the machine has closed already is ignored.
 //!
-//! TLS and compression are not here: a client asks no broker for them.
+//! TLS and compression are not here, only the order they come in: where a client asks for them, its host changes the stream
+//! of a connection when it is told to ([`Output::Upgrade`]).
 //!
 //! Invariants: same inputs, same outputs, whatever they run on. Everything is bounded: frames by their size, messages by
 //! what was asked for, publishes by `max_pending` and `max_pending_bytes`.
@@ -21,6 +22,7 @@ mod producer;
 mod rdy;
 mod targets;
 
+pub use crate::protocol::Upgrade;
 pub use connection::{Connection, ConnectionError, FRAME_BYTES_MAX, Heard, Message, Negotiated, ServerError};
 pub use consumer::{Consumer, ConsumerStats, Event, Output};
 pub use options::{BackoffStrategy, ClientOptions};

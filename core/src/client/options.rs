@@ -62,6 +62,14 @@ pub struct ClientOptions {
     pub max_msg_size: usize,
     /// Sent with AUTH to brokers that require it.
     pub auth_secret: String,
+    /// Demands TLS. A broker without it is not talked to.
+    pub tls_v1: bool,
+    /// Asks for deflate, both ways; not together with snappy.
+    pub deflate: bool,
+    /// How hard deflate tries, 1 to 9.
+    pub deflate_level: u8,
+    /// Asks for snappy, both ways.
+    pub snappy: bool,
     /// How long a publish may wait for its answer, connecting included. Not an option of go-nsq, which waits for ever.
     pub confirm_timeout: Duration,
     /// Publishes that may wait for their answers.
@@ -111,6 +119,10 @@ impl Default for ClientOptions {
             msg_timeout: Duration::ZERO,
             max_msg_size: 0,
             auth_secret: String::new(),
+            tls_v1: false,
+            deflate: false,
+            deflate_level: 6,
+            snappy: false,
             confirm_timeout: 30 * SECOND,
             max_pending: 10_000,
             max_pending_bytes: 64 * 1024 * 1024,
@@ -135,9 +147,9 @@ impl ClientOptions {
             "long_id": self.hostname,
             "user_agent": self.user_agent,
             "feature_negotiation": true,
-            "tls_v1": false,
-            "snappy": false,
-            "deflate": false,
+            "tls_v1": self.tls_v1,
+            "snappy": self.snappy,
+            "deflate": self.deflate,
             "sample_rate": self.sample_rate,
             "output_buffer_size": self.output_buffer_size,
             "output_buffer_timeout": self.output_buffer_timeout_ms,
@@ -149,6 +161,9 @@ impl ClientOptions {
             Some(interval) => millis(interval).into(),
             None => (-1).into(),
         };
+        if self.deflate {
+            identity["deflate_level"] = self.deflate_level.into();
+        }
         identity.to_string().into_bytes()
     }
 }

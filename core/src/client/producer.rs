@@ -18,7 +18,7 @@ use crate::name::TopicName;
 use crate::time::Instant;
 use crate::wire::put_publish;
 
-use super::{ClientOptions, Connection, Heard, PeerId, ServerError};
+use super::{ClientOptions, Connection, Heard, PeerId, ServerError, Upgrade};
 
 /// Waits before dialling again: this after one failure, doubled after each, up to the largest.
 const REDIAL_MIN: Duration = Duration::from_millis(100);
@@ -65,6 +65,16 @@ pub enum ProducerOutput {
         peer: PeerId,
         /// Whole commands.
         bytes: Vec<u8>,
+    },
+    /// Change the stream of a connection, as its client: what was to be written before this is written before it, what is
+    /// read and written from now on goes through it. If it fails, the connection ends.
+    Upgrade {
+        /// The connection.
+        peer: PeerId,
+        /// Into what.
+        upgrade: Upgrade,
+        /// What was read already and belongs behind the change.
+        rest: Bytes,
     },
     /// Write what is left, and close.
     Close {
@@ -305,6 +315,9 @@ impl Producer {
             match connection.poll(&mut self.greeting) {
                 Ok(Some(Heard::Response(_))) => self.on_answer(now, id, None),
                 Ok(Some(Heard::Error(error))) => self.on_answer(now, id, Some(error)),
+                Ok(Some(Heard::Upgrade { upgrade, rest })) => {
+                    self.outputs.push_back(ProducerOutput::Upgrade { peer: id, upgrade, rest });
+                }
                 Ok(Some(Heard::Ready(_))) => {
                     self.failures = 0;
                     self.outputs.push_back(ProducerOutput::Up);

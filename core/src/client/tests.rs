@@ -48,6 +48,7 @@ struct Bench {
     /// The order in which it sent.
     order: Vec<(PeerId, String)>,
     dialled: Vec<PeerId>,
+    upgrades: Vec<(Upgrade, Bytes)>,
     closed: Vec<PeerId>,
     messages: Vec<(PeerId, MessageId)>,
     gave_up: Vec<MessageId>,
@@ -63,6 +64,7 @@ impl Bench {
             sent: BTreeMap::new(),
             order: Vec::new(),
             dialled: Vec::new(),
+            upgrades: Vec::new(),
             closed: Vec::new(),
             messages: Vec::new(),
             gave_up: Vec::new(),
@@ -84,6 +86,7 @@ impl Bench {
                     self.order.push((peer, text.clone()));
                     *self.sent.entry(peer).or_default() += &text;
                 }
+                Output::Upgrade { upgrade, rest, .. } => self.upgrades.push((upgrade, rest)),
                 Output::Close { peer } => self.closed.push(peer),
                 Output::Message { peer, message } => self.messages.push((peer, message.id)),
                 Output::GaveUp { message, .. } => self.gave_up.push(message.id),
@@ -130,6 +133,69 @@ impl Bench {
 
     fn deliver(&mut self, millis: u64, peer: u32, id: u64, attempts: u16) {
         self.bytes(millis, PeerId(peer), delivery(id, attempts));
+    }
+}
+
+/// Connected, with these upgrades asked for, and not introduced yet.
+fn asking(tls_v1: bool, deflate: bool, snappy: bool) -> Bench {
+    let auth_secret = "s".to_owned();
+    let options = ClientOptions { tls_v1, deflate, snappy, auth_secret, deflate_level: 3, ..ClientOptions::default() };
+    let mut bench = Bench::new(options);
+    bench.consumer.add_nsqd(at(0), "a:4150");
+    bench.settle();
+    bench.consumer.handle_connected(at(0), PeerId(0));
+    bench
+}
+
+#[test]
+fn upgrades_come_one_by_one_as_they_are_granted_and_before_auth() {
+    let mut bench = asking(true, true, false);
+    let sent = bench.sent_to(0);
+    for text in ["\"tls_v1\":true", "\"deflate\":true", "\"deflate_level\":3", "\"snappy\":false"] {
+        assert!(sent.contains(text), "{sent}");
+    }
+    // What comes in the same read is the next layer's.
+    let granted = r#"{"tls_v1":true,"deflate":true,"snappy":false,"auth_required":true}"#;
+    bench.bytes(0, PeerId(0), [response(granted), Bytes::from_static(b"in TLS")].concat().into());
+    assert_eq!(std::mem::take(&mut bench.upgrades), [(Upgrade::Tls, Bytes::from_static(b"in TLS"))]);
+    assert_eq!(bench.sent_to(0), "", "the secret is for behind TLS");
+    bench.bytes(0, PeerId(0), [response("OK"), Bytes::from_static(b"deflated")].concat().into());
+    let deflate = Upgrade::Deflate { level: 3 };
+    assert_eq!(std::mem::take(&mut bench.upgrades), [(deflate, Bytes::from_static(b"deflated"))]);
+    bench.bytes(0, PeerId(0), response("OK"));
+    assert_eq!(bench.sent_to(0), "AUTH\n\0\0\0\x01s");
+    bench.bytes(0, PeerId(0), response("{}"));
+    assert_eq!((bench.sent_to(0).as_str(), bench.upgrades.len()), ("SUB t c\n", 0));
+}
+
+#[test]
+fn compression_is_optional_and_tls_is_not() {
+    let mut bench = asking(false, false, true);
+    bench.bytes(0, PeerId(0), response(r#"{"tls_v1":false,"deflate":false,"snappy":false}"#));
+    assert!(bench.sent_to(0).ends_with("SUB t c\n"));
+    let mut bench = asking(false, false, true);
+    bench.bytes(0, PeerId(0), response(r#"{"tls_v1":true,"deflate":true,"snappy":true}"#));
+    assert_eq!(bench.upgrades, [(Upgrade::Snappy, Bytes::new())], "nobody asked for the others");
+    for answer in ["OK", r#"{"tls_v1":false}"#] {
+        let mut bench = asking(true, false, false);
+        bench.bytes(0, PeerId(0), response(answer));
+        assert_eq!(bench.closed, [PeerId(0)]);
+        assert!(format!("{:?}", bench.events).contains("the broker does not offer TLS"), "{:?}", bench.events);
+    }
+}
+
+#[test]
+fn an_upgrade_that_is_not_confirmed_ends_the_connection() {
+    for (answer, said) in [
+        (response("no"), "invalid response from Snappy upgrade: no"),
+        (frame(FrameType::Error, "E_INVALID"), "invalid response from Snappy upgrade: E_INVALID"),
+        (Bytes::from_static(b"\xff\x06\0\0sNaPpY"), "response msg size is negative"),
+    ] {
+        let mut bench = asking(false, false, true);
+        bench.bytes(0, PeerId(0), response(r#"{"snappy":true}"#));
+        bench.bytes(0, PeerId(0), answer);
+        assert_eq!(bench.closed, [PeerId(0)]);
+        assert!(format!("{:?}", bench.events).contains(said), "{:?}", bench.events);
     }
 }
 
@@ -475,6 +541,7 @@ impl Shop {
                 ProducerOutput::Send { bytes, .. } => self.sent += &String::from_utf8_lossy(&bytes),
                 ProducerOutput::Done { ticket, result } => self.done.push((ticket.0, result)),
                 ProducerOutput::Close { .. } | ProducerOutput::Up | ProducerOutput::Down { .. } => {}
+                ProducerOutput::Upgrade { .. } => panic!("nobody asked for it"),
             }
         }
     }

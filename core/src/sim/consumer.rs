@@ -160,7 +160,8 @@ impl Consumer {
                     out.doings.extend(self.wire(peer).map(|wire| (wire, Doing::Close)));
                     self.peers.retain(|(known, _)| *known != peer);
                 }
-                Output::Lookup { .. } | Output::Event(_) => {}
+                // Simulated clients ask for no upgrade.
+                Output::Lookup { .. } | Output::Event(_) | Output::Upgrade { .. } => {}
             }
         }
     }

@@ -158,7 +158,8 @@ impl End {
                     self.peer = None;
                     out.doings.push((self.wire, Doing::Close));
                 }
-                ProducerOutput::Up | ProducerOutput::Down { .. } => {}
+                // Simulated clients ask for no upgrade.
+                ProducerOutput::Up | ProducerOutput::Down { .. } | ProducerOutput::Upgrade { .. } => {}
                 ProducerOutput::Done { ticket, result } => {
                     let Some(at) = self.open.iter().position(|(open, ..)| *open == ticket) else { continue };
                     let Some((_, first, count)) = self.open.remove(at) else { continue };

@@ -16,6 +16,7 @@ use sansq_core::time::{Instant, Timestamp};
 use tokio::sync::mpsc;
 use tracing::{info, warn};
 
+use super::change::Change;
 use super::driver::{Action, Driver, Machine};
 use super::http::HttpClient;
 use super::options::Options;
@@ -108,7 +109,7 @@ impl ConsumerBuilder {
         Ok(consumer)
     }
 
-    fn start_with(self, events: Option<mpsc::UnboundedSender<Event>>) -> Result<Consumer, Error> {
+    fn start_with(mut self, events: Option<mpsc::UnboundedSender<Event>>) -> Result<Consumer, Error> {
         let topic = TopicName::parse(&self.topic).map_err(|_| Error::Topic(self.topic))?;
         let channel = ChannelName::parse(&self.channel).map_err(|_| Error::Channel(self.channel))?;
         self.options.check()?;
@@ -117,9 +118,10 @@ impl ConsumerBuilder {
         }
         let lookupds: Result<Vec<String>, Error> =
             self.lookupds.iter().map(|it| lookup::normalize(it).map_err(Error::Lookupd)).collect();
-        let (lookupds, patience) = (lookupds?, self.options.patience());
+        let (lookupds, patience, layers) = (lookupds?, self.options.patience(), self.options.layers()?);
+        let connect_timeout = patience.dial.max(Duration::from_secs(2));
+        let http = HttpClient::with_tls(connect_timeout, patience.lookup, self.options.tls_mut())?;
         let options = self.options.into_client();
-        let http = lookup::http_client(patience.lookup, patience.dial.max(Duration::from_secs(2)));
         let (sender, messages) = mpsc::unbounded_channel();
         let machine = ConsumerMachine {
             secret: options.auth_secret.clone(),
@@ -132,7 +134,7 @@ impl ConsumerBuilder {
             addresses: BTreeMap::new(),
             now: Instant::ZERO,
         };
-        let driver = Driver::start(machine, patience);
+        let driver = Driver::start(machine, patience, layers);
         driver.with(|machine, now| {
             machine.driver = Arc::downgrade(&driver);
             self.nsqds.iter().for_each(|address| machine.machine.add_nsqd(now, address));
@@ -389,6 +391,7 @@ impl Machine for ConsumerMachine {
                     Action::Connect { peer, address }
                 }
                 Output::Send { peer, bytes } => Action::Send { peer, bytes },
+                Output::Upgrade { peer, upgrade, rest } => Action::Change { peer, change: Change { upgrade, rest } },
                 Output::Close { peer } => {
                     self.addresses.remove(&peer);
                     Action::Close { peer }

@@ -1,11 +1,15 @@
 //! Runs one of the core's client machines: opens the connections it asks for, carries bytes between them and it, calls it
 //! when it wants to be called. One task waits for deadlines, one task reads and writes each connection.
 //!
+//! Where a machine wants the stream of a connection changed, to TLS or compression, its task stops reading at once, so that
+//! everything from there on is read through the new layer, writes what it had begun to write, and goes on above that layer.
+//!
 //! The machine sits behind a lock that is never held across an await. Whoever has changed it either carries out what it
 //! wants at once ([`Driver::with`]) or leaves that to the driver's task ([`Driver::with_later`]), so that a thousand
 //! messages that are finished one after the other are written together.
 
 use std::collections::HashMap;
+use std::io::ErrorKind;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,27 +17,29 @@ use bytes::{Bytes, BytesMut};
 use parking_lot::Mutex;
 use sansq_core::client::PeerId;
 use sansq_core::time::Instant;
-use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
+use tokio::io::AsyncReadExt as _;
 use tokio::net::{TcpStream, UnixStream};
 use tokio::sync::{Notify, mpsc};
 use tokio::time::timeout;
 
+use super::change::{Change, Layers};
 use super::lookup;
+use super::outbox::Outbox;
 use crate::config::ListenAddress;
 use crate::node::Clock;
+use crate::streams::Stream;
+use crate::tls;
 
 /// Bytes read at a time.
 const READ_BYTES: usize = 64 * 1024;
 /// How long the end of a connection is read, so that what was written last arrives and what the broker says last is heard.
 const LINGER: Duration = Duration::from_secs(1);
 
-type Reader = Box<dyn AsyncRead + Send + Unpin>;
-type Writer = Box<dyn AsyncWrite + Send + Unpin>;
-
 /// What a machine wants done.
 pub(super) enum Action {
     Connect { peer: PeerId, address: Arc<str> },
     Send { peer: PeerId, bytes: Vec<u8> },
+    Change { peer: PeerId, change: Change },
     Close { peer: PeerId },
     Lookup(Box<lookup::Question>),
 }
@@ -64,6 +70,8 @@ struct State<M> {
     machine: M,
     /// The writing ends of connections. Dropping one closes it, once written.
     links: HashMap<PeerId, mpsc::UnboundedSender<Vec<u8>>>,
+    /// Changes of streams whose connections' tasks have not looked yet; they do at once.
+    changes: HashMap<PeerId, Change>,
     /// What the driver's task waits for.
     sleeps_until: Option<Instant>,
 }
@@ -73,15 +81,16 @@ pub(super) struct Driver<M> {
     state: Mutex<State<M>>,
     clock: Clock,
     patience: Patience,
+    layers: Layers,
     changed: Notify,
 }
 
 impl<M: Machine> Driver<M> {
     /// Starts driving `machine` on the runtime of the caller.
-    pub(super) fn start(machine: M, patience: Patience) -> Arc<Self> {
-        let state = State { machine, links: HashMap::new(), sleeps_until: None };
-        let driver =
-            Arc::new(Self { state: Mutex::new(state), clock: Clock::start(), patience, changed: Notify::new() });
+    pub(super) fn start(machine: M, patience: Patience, layers: Layers) -> Arc<Self> {
+        let state = State { machine, links: HashMap::new(), changes: HashMap::new(), sleeps_until: None };
+        let (state, clock) = (Mutex::new(state), Clock::start());
+        let driver = Arc::new(Self { state, clock, patience, layers, changed: Notify::new() });
         tokio::spawn(Arc::clone(&driver).keep_time());
         driver
     }
@@ -144,6 +153,9 @@ impl<M: Machine> Driver<M> {
                         drop(link.send(bytes));
                     }
                 }
+                Action::Change { peer, change } => {
+                    state.changes.insert(peer, change);
+                }
                 Action::Close { peer } => {
                     state.links.remove(&peer);
                 }
@@ -169,82 +181,98 @@ impl<M: Machine> Driver<M> {
 
     /// A connection, from dialling to its end.
     async fn connect(self: Arc<Self>, peer: PeerId, address: Arc<str>, outgoing: mpsc::UnboundedReceiver<Vec<u8>>) {
-        let reason = match dial(&address, self.patience.dial).await {
-            Ok((reader, writer)) => {
-                self.with(|machine, now| machine.handle_connected(now, peer));
-                self.carry(peer, reader, writer, outgoing).await
-            }
-            Err(error) => error,
-        };
+        let (Ok(reason) | Err(reason)) =
+            self.converse(peer, &address, Outbox::new(outgoing, self.patience.write)).await;
         let mut state = self.state.lock();
         state.links.remove(&peer);
+        state.changes.remove(&peer);
         let now = self.clock.now().mono;
         state.machine.handle_disconnected(now, peer, &reason);
         self.carry_out(&mut state);
     }
 
-    /// Carries bytes both ways until the connection ends: why it did.
-    async fn carry(
-        self: &Arc<Self>,
-        peer: PeerId,
-        mut reader: Reader,
-        mut writer: Writer,
-        mut outgoing: mpsc::UnboundedReceiver<Vec<u8>>,
-    ) -> String {
-        let write = async {
-            let mut batch = Vec::new();
-            while outgoing.recv_many(&mut batch, usize::MAX).await > 0 {
-                for bytes in batch.drain(..) {
-                    match timeout(self.patience.write, writer.write_all(&bytes)).await {
-                        Ok(Ok(())) => {}
-                        Ok(Err(error)) => return error.to_string(),
-                        Err(_) => return format!("cannot write for {:?}", self.patience.write),
-                    }
+    /// Carries bytes through whatever the stream becomes, until it ends: why it did.
+    async fn converse(self: &Arc<Self>, peer: PeerId, address: &str, mut outbox: Outbox) -> Result<String, String> {
+        let (mut stream, host) = dial(address, self.patience.dial).await?;
+        self.with(|machine, now| machine.handle_connected(now, peer));
+        loop {
+            match self.carry(peer, &mut stream, &mut outbox).await {
+                End::Over(reason) => return Ok(reason),
+                End::Change(change) => {
+                    outbox.finish(&mut stream).await?;
+                    stream = self.layers.put_on(stream, &host, change).await?;
                 }
             }
-            // The machine has no more use for the connection.
-            drop(writer.shutdown().await);
-            "closed".to_owned()
-        };
+        }
+    }
+
+    /// Carries bytes both ways.
+    async fn carry(self: &Arc<Self>, peer: PeerId, stream: &mut Box<dyn Stream>, outbox: &mut Outbox) -> End {
+        let (mut reader, mut writer) = tokio::io::split(stream);
+        let write = outbox.write_all_there_is(&mut writer);
         let read = async {
             let mut buffer = BytesMut::new();
             loop {
                 buffer.reserve(READ_BYTES);
                 match reader.read_buf(&mut buffer).await {
-                    Ok(0) => return "the broker closed the connection".to_owned(),
+                    Ok(0) => return End::closed(),
                     Ok(_) => {
-                        let bytes = buffer.split().freeze();
-                        self.with(|machine, now| machine.handle_bytes(now, peer, bytes));
+                        if let Some(change) = self.handle_bytes(peer, buffer.split().freeze()) {
+                            return End::Change(change);
+                        }
                     }
-                    Err(error) => return error.to_string(),
+                    // TLS says so where the other side did not say that this is the end. Frames say where they end.
+                    Err(error) if error.kind() == ErrorKind::UnexpectedEof => return End::closed(),
+                    Err(error) => return End::Over(tls::explain(&error)),
                 }
             }
         };
         tokio::pin!(write, read);
         tokio::select! {
-            reason = &mut read => reason,
+            end = &mut read => end,
             reason = &mut write => {
                 drop(timeout(LINGER, read).await);
-                reason
+                End::Over(reason)
             }
         }
     }
+
+    /// Hands the machine what was read: how the stream changes with it, if it does.
+    fn handle_bytes(self: &Arc<Self>, peer: PeerId, bytes: Bytes) -> Option<Change> {
+        let now = self.clock.now().mono;
+        let mut state = self.state.lock();
+        state.machine.handle_bytes(now, peer, bytes);
+        self.carry_out(&mut state);
+        state.changes.remove(&peer)
+    }
 }
 
-async fn dial(address: &str, patience: Duration) -> Result<(Reader, Writer), String> {
+/// Why a stream carries nothing more as it is.
+enum End {
+    /// For people.
+    Over(String),
+    Change(Change),
+}
+
+impl End {
+    fn closed() -> Self {
+        Self::Over("the broker closed the connection".to_owned())
+    }
+}
+
+/// A connection, and the name that its certificate has to have.
+async fn dial(address: &str, patience: Duration) -> Result<(Box<dyn Stream>, String), String> {
     let parsed = ListenAddress::parse(address).map_err(|error| error.to_string())?;
     let connecting = async {
-        match &parsed {
+        match parsed {
             ListenAddress::Tcp { host, port } => {
-                let host = if host.is_empty() { "127.0.0.1" } else { host };
-                let socket = TcpStream::connect((host, *port)).await?;
+                let host = if host.is_empty() { "127.0.0.1".to_owned() } else { host };
+                let socket = TcpStream::connect((host.as_str(), port)).await?;
                 socket.set_nodelay(true)?;
-                let (reader, writer) = socket.into_split();
-                Ok((Box::new(reader) as Reader, Box::new(writer) as Writer))
+                Ok((Box::new(socket) as Box<dyn Stream>, host))
             }
             ListenAddress::Unix(path) => {
-                let (reader, writer) = UnixStream::connect(path).await?.into_split();
-                Ok((Box::new(reader) as Reader, Box::new(writer) as Writer))
+                Ok((Box::new(UnixStream::connect(path).await?) as Box<dyn Stream>, "localhost".to_owned()))
             }
         }
     };

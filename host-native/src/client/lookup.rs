@@ -3,8 +3,6 @@
 //! Addresses are taken as go-nsq takes them: `http://` may be left out, a port may not, and an address without a path
 //! has `/lookup`. Answers may have the envelope of nsqlookupd before 1.0.
 
-use std::time::Duration;
-
 use hyper::header::{ACCEPT, AUTHORIZATION, HeaderName, HeaderValue};
 use serde::Deserialize;
 
@@ -105,13 +103,10 @@ pub(crate) fn join(host: &str, port: u16) -> String {
     if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") }
 }
 
-/// The client that asks: each question is short, and a hung nsqlookupd must not keep the next from being asked.
-pub(super) fn http_client(request_timeout: Duration, connect_timeout: Duration) -> HttpClient {
-    HttpClient::new(connect_timeout, request_timeout)
-}
-
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     #[test]
@@ -126,7 +121,7 @@ mod tests {
         }
         assert!(normalize("lookup").unwrap_err().contains("missing port"));
         assert!(normalize("ftp://lookup:1").unwrap_err().contains("it has to begin with http:// or https://"));
-        let client = http_client(Duration::from_secs(1), Duration::from_secs(1));
+        let client = HttpClient::new(Duration::from_secs(1), Duration::from_secs(1));
         let question = |address: &str| Question {
             client: client.clone(),
             address: address.to_owned(),

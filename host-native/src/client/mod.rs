@@ -47,13 +47,29 @@
 //! ```
 //!
 //! What a client decides is [`sansq_core::client`], the machines that the simulator runs too; this module has the sockets.
-//! It works with any nsqd and nsqlookupd. There is neither TLS nor compression.
+//! It works with any nsqd and nsqlookupd.
+//!
+//! TLS and compression are options, by go-nsq's names or as fields:
+//!
+//! ```no_run
+//! # use sansq::client::{Options, Producer};
+//! # async fn example() -> Result<(), sansq::client::Error> {
+//! let mut options = Options::default();
+//! options.set("tls_v1", "true")?;
+//! options.set("tls_root_ca_file", "/etc/nsq/ca.pem")?;
+//! options.client_mut().snappy = true;
+//! let producer = Producer::builder().nsqd("broker.example:4150").options(options).connect().await?;
+//! # Ok(())
+//! # }
+//! ```
 
+mod change;
 mod consumer;
 mod driver;
 pub mod http;
 pub(crate) mod lookup;
 mod options;
+mod outbox;
 mod producer;
 
 pub use consumer::{Consumer, ConsumerBuilder, ConsumerControl, Message};
@@ -62,6 +78,8 @@ pub use producer::{Producer, ProducerBuilder};
 pub use sansq_core::client::{ConsumerStats, PublishError};
 
 use thiserror::Error;
+
+use crate::tls::TlsError;
 
 /// Why a client cannot start, or a message is not known to be published.
 #[derive(Debug, Error)]
@@ -78,6 +96,9 @@ pub enum Error {
     /// An option that makes no sense.
     #[error(transparent)]
     Options(#[from] OptionsError),
+    /// A certificate or a key that cannot be used.
+    #[error("TLS: {0}")]
+    Tls(#[from] TlsError),
     /// The address of an nsqlookupd that makes no sense.
     #[error("nsqlookupd: {0}")]
     Lookupd(String),

@@ -7,8 +7,10 @@ use std::time::Duration;
 use sansq_core::client::{BackoffStrategy, ClientOptions};
 use thiserror::Error;
 
+use super::change::Layers;
 use super::driver::Patience;
 use crate::config::{format_duration, parse_duration};
+use crate::tls::{ClientTls, MinVersion, TlsError};
 
 const HOUR: Duration = Duration::from_secs(3600);
 const MINUTE: Duration = Duration::from_secs(60);
@@ -37,8 +39,11 @@ pub enum OptionsError {
         /// `1h2m < 1m`, the value first.
         relation: String,
     },
+    /// The two ways to compress.
+    #[error("deflate and snappy exclude each other")]
+    TwoCompressions,
     /// An option that this client does not have.
-    #[error("option {0} is not available: this client has neither TLS nor compression")]
+    #[error("option {0} is not available in this client")]
     Unavailable(&'static str),
 }
 
@@ -46,19 +51,20 @@ pub enum OptionsError {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Options {
     client: ClientOptions,
+    tls: ClientTls,
 }
 
 impl Default for Options {
     fn default() -> Self {
         let hostname = gethostname::gethostname().to_string_lossy().into_owned();
         let short = hostname.split('.').next().unwrap_or_default().to_owned();
-        Self { client: ClientOptions { client_id: short, hostname, ..ClientOptions::default() } }
+        ClientOptions { client_id: short, hostname, ..ClientOptions::default() }.into()
     }
 }
 
 impl From<ClientOptions> for Options {
     fn from(client: ClientOptions) -> Self {
-        Self { client }
+        Self { client, tls: ClientTls::default() }
     }
 }
 
@@ -73,7 +79,8 @@ impl Options {
         let bad = |accepts| OptionsError::BadValue { name: name.clone(), value: value.to_owned(), accepts };
         let duration = || read_duration(value).ok_or_else(|| bad("a duration, such as 250ms or 1m, or milliseconds"));
         let whole = || value.parse::<i64>().map_err(|_| bad("a whole number"));
-        let client = &mut self.client;
+        let yes_or_no = || read_bool(value).ok_or_else(|| bad("true or false"));
+        let (client, tls) = (&mut self.client, &mut self.tls);
         match name.as_str() {
             "dial_timeout" => client.dial_timeout = duration()?,
             "read_timeout" => client.read_timeout = duration()?,
@@ -119,35 +126,25 @@ impl Options {
             "max_msg_size" => client.max_msg_size = value.parse().map_err(|_| bad("a number of bytes, 0 or more"))?,
             "auth_secret" => client.auth_secret = value.to_owned(),
             "confirm_timeout" => client.confirm_timeout = duration()?,
-            _ => return self.set_unavailable(&name, value),
+            "tls_v1" => client.tls_v1 = yes_or_no()?,
+            "tls_root_ca_file" => tls.root_ca_file = Some(value.into()),
+            "tls_cert" => tls.cert = Some(value.into()),
+            "tls_key" => tls.key = Some(value.into()),
+            "tls_insecure_skip_verify" => tls.insecure_skip_verify = yes_or_no()?,
+            "tls_min_version" => {
+                tls.min_version = MinVersion::parse(value).ok_or_else(|| bad("tls1.0, tls1.1, tls1.2 or tls1.3"))?;
+            }
+            "deflate" => client.deflate = yes_or_no()?,
+            "deflate_level" => {
+                let level = value.parse().ok().filter(|level| (1..=9).contains(level));
+                client.deflate_level = level.ok_or_else(|| bad("a number from 1 to 9"))?;
+            }
+            "snappy" => client.snappy = yes_or_no()?,
+            "local_addr" => return Err(OptionsError::Unavailable("local_addr")),
+            "skip_lookupd_authorization" => return Err(OptionsError::Unavailable("skip_lookupd_authorization")),
+            _ => return Err(OptionsError::Unknown(name)),
         }
         Ok(())
-    }
-
-    /// Options of go-nsq that this client lacks are accepted where they ask for what it does anyway.
-    fn set_unavailable(&self, name: &str, value: &str) -> Result<(), OptionsError> {
-        const SWITCHES: [&str; 3] = ["tls_v1", "deflate", "snappy"];
-        /// They say how, and nothing as long as nobody asks for it.
-        const DETAILS: [&str; 8] = [
-            "deflate_level",
-            "local_addr",
-            "skip_lookupd_authorization",
-            "tls_cert",
-            "tls_insecure_skip_verify",
-            "tls_key",
-            "tls_min_version",
-            "tls_root_ca_file",
-        ];
-        if let Some(switch) = SWITCHES.into_iter().find(|switch| *switch == name) {
-            return match value {
-                "false" | "0" => Ok(()),
-                _ => Err(OptionsError::Unavailable(switch)),
-            };
-        }
-        match DETAILS.into_iter().find(|detail| *detail == name) {
-            Some(detail) => Err(OptionsError::Unavailable(detail)),
-            None => Err(OptionsError::Unknown(name.to_owned())),
-        }
     }
 
     /// Sets what `--consumer-opt` and `--producer-opt` give: `name,value`, or `name` alone for `true`.
@@ -162,6 +159,16 @@ impl Options {
     /// The options as the core takes them, to change.
     pub fn client_mut(&mut self) -> &mut ClientOptions {
         &mut self.client
+    }
+
+    /// How TLS is done, for nsqds if `tls_v1` is set, and for nsqlookupds whose addresses begin with `https://`.
+    pub fn tls_mut(&mut self) -> &mut ClientTls {
+        &mut self.tls
+    }
+
+    /// What connections need for the upgrades that are asked for. The files of TLS are read here.
+    pub(super) fn layers(&self) -> Result<Layers, TlsError> {
+        Ok(Layers::new(self.client.tls_v1.then(|| self.tls.config()).transpose()?))
     }
 
     pub(super) fn into_client(self) -> ClientOptions {
@@ -199,11 +206,23 @@ impl Options {
                 return Err(OptionsError::Range { name, relation });
             }
         }
+        if it.deflate && it.snappy {
+            return Err(OptionsError::TwoCompressions);
+        }
         if let Some(interval) = it.heartbeat_interval.filter(|interval| *interval > it.read_timeout) {
             let relation = format!("{} > read_timeout {}", format_duration(interval), format_duration(it.read_timeout));
             return Err(OptionsError::Range { name: "heartbeat_interval", relation });
         }
         Ok(())
+    }
+}
+
+/// As Go's flags take it.
+fn read_bool(text: &str) -> Option<bool> {
+    match text {
+        "1" | "t" | "T" | "true" | "TRUE" | "True" => Some(true),
+        "0" | "f" | "F" | "false" | "FALSE" | "False" => Some(false),
+        _ => None,
     }
 }
 
@@ -222,9 +241,14 @@ mod tests {
     #[test]
     fn options_are_set_by_name() {
         let mut options = Options::default();
-        for pair in
-            ["max-in-flight,7", "msg_timeout,1500", "dial_timeout,2s", "lookupd_poll_jitter,0.25", "snappy,false"]
-        {
+        for pair in [
+            "max-in-flight,7",
+            "msg_timeout,1500",
+            "dial_timeout,2s",
+            "lookupd_poll_jitter,0.25",
+            "snappy",
+            "deflate_level,9",
+        ] {
             options.set_pair(pair).unwrap();
         }
         options.set_pair("heartbeat_interval,-1ns").unwrap();
@@ -232,6 +256,28 @@ mod tests {
         assert_eq!((client.max_in_flight, client.lookupd_poll_jitter_permille), (7, 250));
         assert_eq!((client.msg_timeout, client.dial_timeout), (Duration::from_millis(1500), Duration::from_secs(2)));
         assert_eq!(client.heartbeat_interval, None);
+        assert_eq!((client.snappy, client.deflate_level), (true, 9));
+    }
+
+    #[test]
+    fn tls_is_set_by_name() {
+        let mut options = Options::default();
+        let pairs = [
+            "tls_v1,T",
+            "tls-root-ca-file,/ca",
+            "tls_cert,/c",
+            "tls_key,/k",
+            "tls_insecure_skip_verify",
+            "tls_min_version,tls1.3",
+        ];
+        for pair in pairs {
+            options.set_pair(pair).unwrap();
+        }
+        let (ca, cert, key) = (Some("/ca".into()), Some("/c".into()), Some("/k".into()));
+        let min_version = MinVersion::Tls13;
+        let tls = ClientTls { root_ca_file: ca, cert, key, insecure_skip_verify: true, min_version };
+        assert_eq!(*options.tls_mut(), tls);
+        assert!(options.client_mut().tls_v1);
     }
 
     #[test]
@@ -239,12 +285,17 @@ mod tests {
         let said = |pair: &str| Options::default().set_pair(pair).unwrap_err().to_string();
         assert_eq!(said("nope,1"), "invalid option nope");
         assert!(said("max_attempts,-1").starts_with("invalid max_attempts ! \"-1\" is not"));
-        assert!(said("tls_v1").starts_with("option tls_v1 is not available"));
-        assert!(said("tls_cert,x").starts_with("option tls_cert is not available"));
+        assert_eq!(said("tls_v1,yes"), "invalid tls_v1 ! \"yes\" is not true or false");
+        assert_eq!(said("deflate_level,10"), "invalid deflate_level ! \"10\" is not a number from 1 to 9");
+        assert!(said("tls_min_version,tls9").ends_with("is not tls1.0, tls1.1, tls1.2 or tls1.3"));
+        assert!(said("local_addr,x").starts_with("option local_addr is not available"));
         let mut options = Options::default();
         options.set_pair("read_timeout,50ms").unwrap();
         assert_eq!(options.check().unwrap_err().to_string(), "invalid read_timeout ! 50ms < 100ms");
         options.set_pair("read_timeout,20s").unwrap();
         assert_eq!(options.check().unwrap_err().to_string(), "invalid heartbeat_interval ! 30s > read_timeout 20s");
+        let mut both = Options::default();
+        (both.client_mut().deflate, both.client_mut().snappy) = (true, true);
+        assert_eq!(both.check().unwrap_err().to_string(), "deflate and snappy exclude each other");
     }
 }

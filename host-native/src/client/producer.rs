@@ -13,6 +13,7 @@ use tokio::sync::{Notify, oneshot};
 use tracing::{debug, warn};
 
 use super::Error;
+use super::change::Change;
 use super::driver::{Action, Driver, Machine};
 use super::options::Options;
 
@@ -55,7 +56,8 @@ impl ProducerBuilder {
         if self.nsqds.is_empty() {
             return Err(Error::Nobody);
         }
-        let (patience, options) = (self.options.patience(), self.options.into_client());
+        let (patience, layers) = (self.options.patience(), self.options.layers()?);
+        let options = self.options.into_client();
         let start = |address: &String| {
             let room = Arc::new(Notify::new());
             let machine = ProducerMachine {
@@ -66,7 +68,7 @@ impl ProducerBuilder {
                 room: Arc::clone(&room),
                 stopped: false,
             };
-            Link { driver: Driver::start(machine, patience), room }
+            Link { driver: Driver::start(machine, patience, layers.clone()), room }
         };
         Ok(Producer {
             shared: Arc::new(Shared { links: self.nsqds.iter().map(start).collect(), turn: AtomicUsize::new(0) }),
@@ -258,6 +260,9 @@ impl Machine for ProducerMachine {
                     return Some(Action::Connect { peer, address: self.address.clone() });
                 }
                 ProducerOutput::Send { peer, bytes } => return Some(Action::Send { peer, bytes }),
+                ProducerOutput::Upgrade { peer, upgrade, rest } => {
+                    return Some(Action::Change { peer, change: Change { upgrade, rest } });
+                }
                 ProducerOutput::Close { peer } => return Some(Action::Close { peer }),
                 ProducerOutput::Up => self.on_link(Ok(())),
                 ProducerOutput::Down { reason } => self.on_link(Err(reason)),
