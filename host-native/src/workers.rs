@@ -23,7 +23,13 @@ struct Worker {
 impl Workers {
     /// Starts `count` threads.
     pub fn start(count: usize) -> std::io::Result<Self> {
-        let workers = (0..count.max(1)).map(Worker::start).collect::<std::io::Result<_>>()?;
+        Self::start_named("worker", count)
+    }
+
+    /// Starts `count` threads called `name` with a number.
+    pub fn start_named(name: &str, count: usize) -> std::io::Result<Self> {
+        let start = |index| Worker::start(format!("{name}-{index}"));
+        let workers = (0..count.max(1)).map(start).collect::<std::io::Result<_>>()?;
         Ok(Self { workers, next: AtomicUsize::new(0) })
     }
 
@@ -40,11 +46,11 @@ impl Workers {
 }
 
 impl Worker {
-    fn start(index: usize) -> std::io::Result<Self> {
+    fn start(name: String) -> std::io::Result<Self> {
         let runtime = Builder::new_current_thread().enable_all().event_interval(31).build()?;
         let handle = runtime.handle().clone();
         let (stop, stopped) = oneshot::channel();
-        let thread = std::thread::Builder::new().name(format!("worker-{index}")).spawn(move || {
+        let thread = std::thread::Builder::new().name(name).spawn(move || {
             // An error means that the sender is gone, which is the same order.
             _ = runtime.block_on(stopped);
         })?;

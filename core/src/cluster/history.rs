@@ -163,7 +163,9 @@ impl History {
                 }
             }
             if let Some(depth) = measured.depth {
-                total.add(depth, measured.rate);
+                // As the counter counts: what comes to channels, each of which gets every message.
+                let channels = node.topics.iter().flatten().flat_map(|topic| &topic.channels);
+                total.add(depth, channels.fold(None, |sum, channel| plus(sum, channel.rate.flatten())));
             }
         }
         self.total.advance(slots, total);

@@ -121,7 +121,7 @@ impl Snapshot {
     }
 
     /// Whether there is a topic of that name.
-    fn has(&self, topic: &str) -> bool {
+    pub fn has(&self, topic: &str) -> bool {
         self.topics.binary_search_by(|own| own.as_str().cmp(topic)).is_ok()
     }
 

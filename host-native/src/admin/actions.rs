@@ -165,10 +165,12 @@ impl Api {
         done(&warnings)
     }
 
-    /// POSTs `path` to all.
+    /// POSTs `path` to all. What comes of it will be on the pages at once.
     async fn tell(&self, addresses: &[String], path: &str) -> Gathered<()> {
         let tell = async |address: String| -> Result<(), Trouble> { self.upstream.post(&address, path).await };
-        gather(addresses, tell).await
+        let told = gather(addresses, tell).await;
+        self.live.want();
+        told
     }
 }
 

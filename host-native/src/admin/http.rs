@@ -3,14 +3,16 @@
 use std::sync::Arc;
 
 use hyper::Method;
-use hyper::header::HeaderMap;
+use hyper::header::{CACHE_CONTROL, HeaderMap, HeaderName, HeaderValue};
 use tokio::sync::watch;
 
 use super::actions::Target;
+use super::live::{Live, View};
 use super::upstream::Upstream;
 use super::{assets, settings};
 use crate::config::NsqadminOptions;
 use crate::http::compress::compressed;
+use crate::http::query::Query;
 use crate::http::respond::Decoration::{Plain, Raw, V1};
 use crate::http::respond::{Answer, Outcome, Reply};
 use crate::http::routing::{Route, quiet, route};
@@ -19,6 +21,8 @@ use crate::log::LogHandle;
 
 /// Bytes of a request's body, if it has no use, that are read.
 pub(super) const BODY_BYTES_MAX: usize = 1024 * 1024;
+
+const X_ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
 
 /// What can be asked for.
 #[derive(Clone, Copy, Debug)]
@@ -32,6 +36,7 @@ pub(super) enum Endpoint {
     Nodes,
     Node,
     Counter,
+    Live,
     Create,
     ChangeTopic,
     ChangeChannel,
@@ -48,13 +53,14 @@ pub(super) struct Api {
     pub(super) options: watch::Sender<NsqadminOptions>,
     pub(super) log: LogHandle,
     pub(super) upstream: Upstream,
+    pub(super) live: Arc<Live>,
     routes: Vec<Route<Endpoint>>,
 }
 
 impl Api {
-    pub(super) fn new(options: NsqadminOptions, log: LogHandle, upstream: Upstream) -> Self {
+    pub(super) fn new(options: NsqadminOptions, log: LogHandle, upstream: Upstream, live: Arc<Live>) -> Self {
         let routes = routes().into_iter().map(|route| route.below(options.base())).collect();
-        Self { options: watch::Sender::new(options), log, upstream, routes }
+        Self { options: watch::Sender::new(options), log, upstream, live, routes }
     }
 
     /// As they are now.
@@ -83,6 +89,7 @@ fn routes() -> Vec<Route<Endpoint>> {
         route(Method::GET, "/api/nodes", Endpoint::Nodes, V1),
         route(Method::GET, "/api/nodes/:node", Endpoint::Node, V1),
         route(Method::GET, "/api/counter", Endpoint::Counter, V1),
+        quiet(Method::GET, "/api/live", Endpoint::Live, V1),
         route(Method::POST, "/api/topics", Endpoint::Create, V1),
         route(Method::POST, "/api/topics/:topic", Endpoint::ChangeTopic, V1),
         route(Method::POST, "/api/topics/:topic/:channel", Endpoint::ChangeChannel, V1),
@@ -123,6 +130,14 @@ impl Service for Api {
             Endpoint::Nodes => self.nodes().await,
             Endpoint::Node => self.node(first).await,
             Endpoint::Counter => self.counter().await,
+            Endpoint::Live => {
+                let events = self.live.watch(View::parse(&Query::of(query)?)?)?;
+                let mut answer = Reply::stream("text/event-stream", events);
+                answer.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+                // nginx would hold events back.
+                answer.headers_mut().insert(X_ACCEL_BUFFERING, HeaderValue::from_static("no"));
+                Ok(Reply::Ready(answer))
+            }
             Endpoint::Create => self.create(headers, body).await,
             Endpoint::ChangeTopic => self.change(headers, topic, body).await,
             Endpoint::ChangeChannel => self.change(headers, channel, body).await,

@@ -1,7 +1,7 @@
 //! nsqadmin as a process: pages, and a JSON API that answers from what nsqlookupds and nsqds say. It keeps nothing but the
 //! last minutes of what pages show (`live`). How answers are brought together is the core's (`sansq_core::cluster`).
 //!
-//! Connections and requests are on worker threads; each request asks all it needs to ask at once (`upstream`). A node that
+//! Connections and requests are on worker threads, the poller on one of its own; each request asks all it needs to ask at once (`upstream`). A node that
 //! does not answer costs its part of the answer, and the time of `--http-client-request-timeout`.
 
 mod acl;
@@ -10,6 +10,7 @@ mod api;
 mod assets;
 mod discovery;
 mod http;
+mod live;
 mod settings;
 mod upstream;
 
@@ -28,11 +29,13 @@ use crate::log::LogHandle;
 use crate::process;
 use crate::tcp::Listener;
 use crate::workers::Workers;
+use live::Live;
 use upstream::Upstream;
 
 /// A running nsqadmin.
 pub struct Admin {
     workers: Arc<Workers>,
+    polling: Workers,
     serving: JoinHandle<()>,
     stop_serving: watch::Sender<bool>,
     /// Where it listens.
@@ -45,23 +48,23 @@ impl Admin {
         tracing::info!("{}", version_text("nsqadmin"));
         let options = options.checked().map_err(instantiating)?;
         resolve(&options).await.map_err(instantiating)?;
-        let http = HttpClient::with_tls(
-            options.http_client_connect_timeout,
-            options.http_client_request_timeout,
-            &options.client_tls(),
-        );
-        let http = http.context("--http-client-tls-*").map_err(instantiating)?;
+        let for_requests = upstream(&options)?;
+        // Its connections are served on the thread that polls, which requests should not have to wait for.
+        let for_polls = upstream(&options)?;
         let (listener, bound) = Listener::bind(&options.http_address).await.map_err(instantiating)?;
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let workers = Arc::new(Workers::start(cores).context("cannot start worker threads").map_err(instantiating)?);
-        let api = Arc::new(http::Api::new(options, log, Upstream::new(http)));
+        let polling = Workers::start_named("poller", 1).context("cannot start a thread").map_err(instantiating)?;
 
         let (stop_serving, mut stopped) = watch::channel(false);
+        let live = Live::new(options.live_interval, stopped.clone());
+        let api = Arc::new(http::Api::new(options, log, for_requests, live.clone()));
+        polling.spawn(live.poll(for_polls, api.options.subscribe()));
         let serving = tokio::spawn(serve(listener, api, workers.clone(), async move {
             // An error means that the daemon is gone, which is the same order.
             _ = stopped.wait_for(|stop| *stop).await;
         }));
-        Ok(Self { workers, serving, stop_serving, address: bound.address })
+        Ok(Self { workers, polling, serving, stop_serving, address: bound.address })
     }
 
     /// Ends it, and closes all connections.
@@ -69,10 +72,17 @@ impl Admin {
         self.stop_serving.send_replace(true);
         // It ended early only if it panicked, which was logged.
         _ = self.serving.await;
-        tokio::task::spawn_blocking(move || drop(self.workers)).await?;
+        tokio::task::spawn_blocking(move || drop((self.polling, self.workers))).await?;
         tracing::info!("NSQADMIN: stopped");
         Ok(())
     }
+}
+
+/// Who asks, with connections of its own.
+fn upstream(options: &NsqadminOptions) -> Result<Upstream> {
+    let (connect, request) = (options.http_client_connect_timeout, options.http_client_request_timeout);
+    let http = HttpClient::with_tls(connect, request, &options.client_tls()).context("--http-client-tls-*");
+    Ok(Upstream::new(http.map_err(instantiating)?))
 }
 
 /// Whether every address means something. Whether anybody is there shows later.

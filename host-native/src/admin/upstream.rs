@@ -33,6 +33,13 @@ pub(super) struct Trouble {
     text: String,
 }
 
+impl Trouble {
+    /// It did not answer.
+    pub(super) fn new(text: String) -> Self {
+        Self { status: None, text }
+    }
+}
+
 impl fmt::Display for Trouble {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.text)
@@ -56,9 +63,15 @@ impl Warnings {
     /// Notes all of `troubles`.
     pub(super) fn note(&mut self, troubles: &[Trouble]) {
         if !troubles.is_empty() {
-            let text = joined(troubles);
-            tracing::warn!("{text}");
-            self.0.push(text);
+            tracing::warn!("{}", joined(troubles));
+        }
+        self.note_quietly(troubles);
+    }
+
+    /// The same for what is logged elsewhere.
+    pub(super) fn note_quietly(&mut self, troubles: &[Trouble]) {
+        if !troubles.is_empty() {
+            self.0.push(joined(troubles));
         }
     }
 
@@ -75,7 +88,6 @@ fn joined(troubles: &[Trouble]) -> String {
 /// What nobody of those asked could answer. `who`: nsqd or nsqlookupd.
 pub(super) fn nobody(who: &str, troubles: &[Trouble]) -> Failure {
     let text = format!("UPSTREAM_ERROR: failed to query any {who}: {}", joined(troubles));
-    tracing::error!("{text}");
     Failure { status: StatusCode::BAD_GATEWAY, message: text.into() }
 }
 
@@ -119,8 +131,7 @@ impl Upstream {
     /// GET of `target`, which begins with a slash: the JSON.
     pub(super) async fn get<T: DeserializeOwned>(&self, address: &str, target: &str) -> Result<T, Trouble> {
         let body = self.send(Method::GET, address, target).await?;
-        serde_json::from_slice(&body)
-            .map_err(|error| Trouble { status: None, text: format!("http://{address}{target}: {error}") })
+        serde_json::from_slice(&body).map_err(|error| Trouble::new(format!("http://{address}{target}: {error}")))
     }
 
     /// POST of `target`.
@@ -149,7 +160,7 @@ impl Upstream {
         const HEADERS: [(HeaderName, HeaderValue); 1] =
             [(ACCEPT, HeaderValue::from_static("application/vnd.nsq; version=1.0"))];
         let answer = self.http.request(method, url, &HEADERS, Bytes::new()).await;
-        answer.map_err(|error| Trouble { status: None, text: error.to_string() })
+        answer.map_err(|error| Trouble::new(error.to_string()))
     }
 }
 

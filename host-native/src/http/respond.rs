@@ -4,8 +4,10 @@ use std::borrow::Cow;
 use std::convert::Infallible;
 
 use bytes::Bytes;
+use futures::{Stream, StreamExt as _};
 use http_body_util::combinators::UnsyncBoxBody;
-use http_body_util::{Either, Full};
+use http_body_util::{BodyExt as _, Either, Full, StreamBody};
+use hyper::body::Frame;
 use hyper::header::{ALLOW, CONNECTION, CONTENT_TYPE, HeaderName, HeaderValue, LOCATION};
 use hyper::{Method, Response, StatusCode};
 use serde::Serialize;
@@ -58,6 +60,14 @@ impl Reply {
     /// A response with this much of a head.
     pub(crate) fn ready(status: StatusCode, kind: &'static str, body: impl Into<Bytes>) -> Box<Answer> {
         Box::new(plain(status, Some(HeaderValue::from_static(kind)), body.into()))
+    }
+
+    /// A response whose body comes bit by bit. Nothing is asked of `parts` while the client takes nothing.
+    pub(crate) fn stream(kind: &'static str, parts: impl Stream<Item = Bytes> + Send + 'static) -> Box<Answer> {
+        let body = StreamBody::new(parts.map(|part| Ok(Frame::data(part)))).boxed_unsync();
+        let mut answer = Response::new(Either::Right(body));
+        answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(kind));
+        Box::new(answer)
     }
 
     /// What the response will say.
@@ -216,7 +226,6 @@ pub(crate) fn close(mut answer: Answer) -> Answer {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use http_body_util::BodyExt as _;
 
     fn show(answer: Answer) -> String {
         let mut text = answer.status().as_u16().to_string();

@@ -1,0 +1,330 @@
+//! What each view shows of the last poll, as events.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use hyper::StatusCode;
+use parking_lot::Mutex;
+use sansq_core::cluster::{
+    ChannelStats, History, NodeView, Producer, SAMPLES_MAX, Samples, Snapshot, TopicStats, TopicSummary,
+};
+use serde::Serialize;
+
+use super::{Found, State};
+use crate::admin::api::{CHANNEL_NOT_FOUND, CounterStats, NODE_NOT_FOUND, NodeDetail, counters, now_seconds};
+use crate::admin::discovery::TOPIC_NOT_FOUND;
+use crate::http::json;
+use crate::http::query::Query;
+use crate::http::respond::Failure;
+
+/// Samples of all topics together in the first event of a list, so that a long list is no slow one.
+const LISTED_SAMPLES: usize = 24_000;
+/// Samples of each topic there at least.
+const LISTED_SAMPLES_MIN: usize = 20;
+
+/// What is watched.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in crate::admin) enum View {
+    Topics,
+    Topic(String),
+    Channel(String, String),
+    Nodes,
+    Node(String),
+    Counter,
+}
+
+impl View {
+    /// `view=..`, and the names that it takes.
+    pub(in crate::admin) fn parse(query: &Query) -> Result<Self, Failure> {
+        let name = |key, missing| {
+            let value = query.get(key).filter(|value| !value.is_empty()).ok_or(Failure::bad(missing))?;
+            Ok(String::from_utf8_lossy(value).into_owned())
+        };
+        let topic = || name("topic", "MISSING_ARG_TOPIC");
+        match query.get("view") {
+            Some(b"topics") => Ok(Self::Topics),
+            Some(b"topic") => Ok(Self::Topic(topic()?)),
+            Some(b"channel") => Ok(Self::Channel(topic()?, name("channel", "MISSING_ARG_CHANNEL")?)),
+            Some(b"nodes") => Ok(Self::Nodes),
+            Some(b"node") => Ok(Self::Node(name("node", "MISSING_ARG_NODE")?)),
+            Some(b"counter") => Ok(Self::Counter),
+            Some(_) | None => Err(Failure::bad("INVALID_ARG_VIEW")),
+        }
+    }
+
+    fn name(&self) -> &'static str {
+        match self {
+            Self::Topics => "topics",
+            Self::Topic(_) => "topic",
+            Self::Channel(..) => "channel",
+            Self::Nodes => "nodes",
+            Self::Node(_) => "node",
+            Self::Counter => "counter",
+        }
+    }
+
+    /// Whether it shows clients.
+    pub(super) fn is_close(&self) -> bool {
+        match self {
+            Self::Channel(..) | Self::Node(_) => true,
+            Self::Topics | Self::Topic(_) | Self::Nodes | Self::Counter => false,
+        }
+    }
+
+    /// Whether `state` has what it shows.
+    pub(super) fn is_content_with(&self, state: &State) -> bool {
+        state.found.as_ref().map_or(true, |found| found.snapshot.with_clients || !self.is_close())
+    }
+}
+
+/// What a watcher was shown, and what it is shown next.
+pub(super) struct Shown {
+    view: View,
+    /// The last list of topics.
+    before: Option<Arc<State>>,
+    /// The newest slot of the history then.
+    slot: u64,
+}
+
+#[derive(Serialize)]
+struct StateEvent<'a, T> {
+    at: i64,
+    message: &'a str,
+    view: &'static str,
+    #[serde(flatten)]
+    what: T,
+}
+
+#[derive(Serialize)]
+struct TroubleEvent<'a> {
+    at: i64,
+    message: &'a str,
+    status: u16,
+}
+
+#[derive(Serialize)]
+struct Topics<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    partial: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    removed: Option<Vec<&'a str>>,
+    /// How many samples time went on by.
+    samples: usize,
+    topics: Vec<ListedTopic<'a>>,
+}
+
+#[derive(Serialize)]
+struct ListedTopic<'a> {
+    #[serde(flatten)]
+    summary: &'a TopicSummary,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    history: Option<Samples>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    append: Option<Samples>,
+}
+
+#[derive(Serialize)]
+struct OneTopic {
+    topic: TopicStats,
+}
+
+#[derive(Serialize)]
+struct OneChannel {
+    channel: ChannelStats,
+}
+
+#[derive(Serialize)]
+struct Nodes<'a> {
+    nodes: Vec<ListedNode<'a>>,
+}
+
+#[derive(Serialize)]
+struct ListedNode<'a> {
+    #[serde(flatten)]
+    producer: &'a Producer,
+    depth: i64,
+    message_count: i64,
+    client_count: i64,
+    rate: Option<f64>,
+    out: Option<f64>,
+    reachable: bool,
+    error: &'a str,
+    history: Samples,
+}
+
+#[derive(Serialize)]
+struct OneNode<'a> {
+    #[serde(flatten)]
+    detail: NodeDetail<'a>,
+    depth: i64,
+    rate: Option<f64>,
+    out: Option<f64>,
+    history: Samples,
+}
+
+#[derive(Serialize)]
+struct Counter {
+    stats: BTreeMap<String, CounterStats>,
+    total: i64,
+    rate: Option<f64>,
+    history: Samples,
+}
+
+impl Shown {
+    /// Nothing yet.
+    pub(super) fn new(view: View) -> Self {
+        Self { view, before: None, slot: 0 }
+    }
+
+    pub(super) fn view(&self) -> &View {
+        &self.view
+    }
+
+    /// The event for a poll; nothing if it is not what this view waits for.
+    pub(super) fn event(&mut self, state: Arc<State>, history: &Mutex<History>) -> Option<Bytes> {
+        let shown = match &state.found {
+            Err(failure) => Err(failure.clone()),
+            Ok(found) if self.view.is_close() && !found.snapshot.with_clients => return None,
+            Ok(found) => self.show(&state, found, history),
+        };
+        let event = match shown {
+            Ok(json) => written("state", &json),
+            Err(Failure { status, message }) => {
+                self.before = None;
+                let trouble = TroubleEvent { at: state.at, message: &message, status: status.as_u16() };
+                json::encode(&trouble).map(|json| written("trouble", &json)).ok()?
+            }
+        };
+        Some(event)
+    }
+
+    fn show(&mut self, state: &Arc<State>, found: &Found, history: &Mutex<History>) -> Result<Vec<u8>, Failure> {
+        let (view, snapshot, now) = (self.view.name(), &found.snapshot, now_seconds());
+        match &self.view {
+            View::Topics => {
+                let history = history.lock();
+                let before = self.before.as_deref().and_then(|state| state.found.as_ref().ok());
+                let topics = listed(found, before, &history, self.slot);
+                let json = encoded(state, view, topics)?;
+                self.slot = history.slot();
+                self.before = Some(state.clone());
+                Ok(json)
+            }
+            View::Topic(name) => {
+                reachable(snapshot, name)?;
+                let mut topic = snapshot.topic(name, now).ok_or(TOPIC_NOT_FOUND)?;
+                let history = history.lock();
+                topic.rate.get_or_insert(None);
+                topic.out.get_or_insert(None);
+                topic.history = Some(history.topic(name, SAMPLES_MAX));
+                for channel in &mut topic.channels {
+                    channel.history = Some(history.channel(name, &channel.channel_name, SAMPLES_MAX));
+                }
+                drop(history);
+                encoded(state, view, OneTopic { topic })
+            }
+            View::Channel(topic, name) => {
+                reachable(snapshot, topic)?;
+                let unknown = if snapshot.has(topic) { CHANNEL_NOT_FOUND } else { TOPIC_NOT_FOUND };
+                let mut channel = snapshot.channel(topic, name, now).ok_or(unknown)?;
+                channel.history = Some(history.lock().channel(topic, name, SAMPLES_MAX));
+                encoded(state, view, OneChannel { channel })
+            }
+            View::Nodes => {
+                let history = history.lock();
+                let nodes = snapshot.nodes.iter().map(|node| listed_node(node, &history)).collect();
+                drop(history);
+                encoded(state, view, Nodes { nodes })
+            }
+            View::Node(name) => {
+                let node = snapshot.node(name).ok_or(NODE_NOT_FOUND)?;
+                if node.topics.is_none() {
+                    return Err(unreachable_nsqds([node].into_iter()));
+                }
+                let topics = node.labelled(now);
+                let (depth, _, _, rates) = node.totals();
+                let history = history.lock().node(name, SAMPLES_MAX);
+                let detail = NodeDetail::new(name, &topics);
+                encoded(state, view, OneNode { detail, depth, rate: rates.rate, out: rates.out, history })
+            }
+            View::Counter => {
+                let nodes =
+                    || snapshot.nodes.iter().filter_map(|node| Some((node.node.as_str(), node.topics.as_deref()?)));
+                let channels = || nodes().flat_map(|(_, topics)| topics).flat_map(|topic| &topic.channels);
+                let total = channels().fold(0_i64, |sum, channel| sum.saturating_add(channel.message_count));
+                let rates: Vec<f64> = channels().filter_map(|channel| channel.rate.flatten()).collect();
+                let rate = (!rates.is_empty()).then(|| rates.iter().sum::<f64>().round());
+                let history = history.lock().total(SAMPLES_MAX);
+                encoded(state, view, Counter { stats: counters(nodes()), total, rate, history })
+            }
+        }
+    }
+}
+
+fn encoded(state: &State, view: &'static str, what: impl Serialize) -> Result<Vec<u8>, Failure> {
+    let event = StateEvent { at: state.at, message: &state.message, view, what };
+    json::encode(&event).map_err(|error| {
+        tracing::error!("failed to encode an event - {error}");
+        Failure::INTERNAL
+    })
+}
+
+/// An event. JSON has no line feeds.
+fn written(name: &str, json: &[u8]) -> Bytes {
+    [b"event: ", name.as_bytes(), b"\ndata: ", json, b"\n\n"].concat().into()
+}
+
+/// All topics; after `before`, those that are different. `slot`: up to where histories are known.
+fn listed<'a>(found: &'a Found, before: Option<&'a Found>, history: &History, slot: u64) -> Topics<'a> {
+    let Some(before) = before else {
+        let count = (LISTED_SAMPLES / found.topics.len().max(1)).clamp(LISTED_SAMPLES_MIN, SAMPLES_MAX);
+        let whole = |summary: &'a TopicSummary| {
+            let history = history.topic(&summary.topic_name, count);
+            ListedTopic { summary, history: Some(history), append: None }
+        };
+        return Topics { partial: None, removed: None, samples: 0, topics: found.topics.iter().map(whole).collect() };
+    };
+    let named = |found: &'a Found, name: &str| {
+        let at = found.topics.binary_search_by(|own| own.topic_name.as_str().cmp(name));
+        at.ok().and_then(|at| found.topics.get(at))
+    };
+    let samples = usize::try_from(history.slot().saturating_sub(slot)).map_or(SAMPLES_MAX, |new| new.min(SAMPLES_MAX));
+    let changed = found.topics.iter().filter(|topic| named(before, &topic.topic_name) != Some(topic));
+    let topics = changed.map(|summary| {
+        let append = history.topic(&summary.topic_name, samples);
+        ListedTopic { summary, history: None, append: Some(append) }
+    });
+    let gone = before.topics.iter().map(|topic| topic.topic_name.as_str()).filter(|name| named(found, name).is_none());
+    Topics { partial: Some(true), removed: Some(gone.collect()), samples, topics: topics.collect() }
+}
+
+fn listed_node<'a>(node: &'a NodeView, history: &History) -> ListedNode<'a> {
+    let (depth, message_count, client_count, rates) = node.totals();
+    ListedNode {
+        producer: &node.producer,
+        depth,
+        message_count,
+        client_count,
+        rate: rates.rate,
+        out: rates.out,
+        reachable: node.topics.is_some(),
+        error: &node.error,
+        history: history.node(&node.node, SAMPLES_MAX),
+    }
+}
+
+/// An error if there are nsqds that have `topic`, and none of them answers.
+fn reachable(snapshot: &Snapshot, topic: &str) -> Result<(), Failure> {
+    let serving = || snapshot.nodes.iter().map(AsRef::as_ref).filter(|node| node.producer.serves(topic));
+    if serving().next().is_some() && serving().all(|node| node.topics.is_none()) {
+        return Err(unreachable_nsqds(serving()));
+    }
+    Ok(())
+}
+
+fn unreachable_nsqds<'a>(nodes: impl Iterator<Item = &'a NodeView>) -> Failure {
+    let errors: Vec<&str> = nodes.map(|node| node.error.as_str()).collect();
+    let message = format!("UPSTREAM_ERROR: failed to query any nsqd: {}", errors.join("\n"));
+    Failure { status: StatusCode::BAD_GATEWAY, message: message.into() }
+}
