@@ -19,7 +19,51 @@ macro_rules! files {
     };
 }
 
-static FILES: &[(&str, &[u8])] = files!["index.html" = "index.html"];
+static FILES: &[(&str, &[u8])] = files![
+    "actions.js" = "actions.js",
+    "api.js" = "api.js",
+    "backlog.js" = "backlog.js",
+    "base.css" = "base.css",
+    "config.js" = "config.js",
+    "consumers.js" = "consumers.js",
+    "dialogs.css" = "dialogs.css",
+    "dialogs.js" = "dialogs.js",
+    "first.js" = "first.js",
+    "format.js" = "format.js",
+    "graphite.js" = "graphite.js",
+    "header.js" = "header.js",
+    "history.js" = "history.js",
+    "icon.svg" = "icon.svg",
+    "icons.js" = "icons.js",
+    "index.html" = "index.html",
+    "inter.license.txt" = "inter.license.txt",
+    "inter.woff2" = "inter.woff2",
+    "keys.js" = "keys.js",
+    "live.js" = "live.js",
+    "losses.js" = "losses.js",
+    "main.js" = "main.js",
+    "notices.js" = "notices.js",
+    "page-channel.js" = "page-channel.js",
+    "page-counter.js" = "page-counter.js",
+    "page-lookup.js" = "page-lookup.js",
+    "page-node.js" = "page-node.js",
+    "page-nodes.js" = "page-nodes.js",
+    "page-topic.js" = "page-topic.js",
+    "page-topics.js" = "page-topics.js",
+    "panels.js" = "panels.js",
+    "parts.css" = "parts.css",
+    "peek.js" = "peek.js",
+    "preact.js" = "preact.js",
+    "router.js" = "router.js",
+    "sparkline.js" = "sparkline.js",
+    "store.js" = "store.js",
+    "table.js" = "table.js",
+    "tables.css" = "tables.css",
+    "theme.js" = "theme.js",
+    "types.js" = "types.js",
+    "vendor-htm-preact.js" = "vendor-htm-preact.js",
+    "vendor-htm-preact.license.txt" = "vendor-htm-preact.license.txt",
+];
 
 /// Scripts and styles are ours alone. Graphs of Graphite come from elsewhere. No other site frames the pages.
 const POLICY: HeaderValue = HeaderValue::from_static(
