@@ -259,6 +259,25 @@ fn the_wrong_port_is_said() {
 }
 
 #[test]
+fn ping_tells_whether_a_daemon_is_well() {
+    let data = data();
+    let broker = Broker::start(data.path());
+    let address = broker.http().to_string();
+    let well = run(&["ping", &address]);
+    assert_eq!((well.status.code(), stdout(&well).as_str()), (Some(0), "OK\n"), "{}", stderr(&well));
+    assert!(run(&["ping", &format!("http://{address}/")]).status.success());
+
+    let elsewhere = run(&["ping", &format!("{address}/nowhere")]);
+    assert_eq!(elsewhere.status.code(), Some(1));
+    assert!(stderr(&elsewhere).contains("answers 404 Not Found"), "{}", stderr(&elsewhere));
+    broker.stop();
+    let gone = run(&["ping", &address]);
+    assert_eq!(gone.status.code(), Some(1));
+    assert!(stderr(&gone).starts_with(&format!("sansq: no answer from http://{address}/ping: ")), "{}", stderr(&gone));
+    assert_eq!(run(&["ping", "ftp://queue1"]).status.code(), Some(2));
+}
+
+#[test]
 fn errors_of_the_broker_are_said() {
     let data = data();
     let mut command = sansq();

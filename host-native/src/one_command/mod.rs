@@ -2,11 +2,13 @@
 //!
 //! `sansq` alone is nsqd with other defaults, and an nsqlookupd beside it (`broker`): loopback only, a data directory of its
 //! own, and words instead of log lines. `sansq pub` and `sansq tail` are small clients, for a newcomer who has no other.
-//! `sansq sim` is the simulator; `sansq nsqd`, `sansq nsqlookupd` and `sansq nsqadmin` are the daemons themselves. Nothing here decides what a broker does, and no tool of NSQ is replaced.
+//! `sansq ping` is for health checks, `sansq sim` is the simulator; `sansq nsqd`, `sansq nsqlookupd` and `sansq nsqadmin` are
+//! the daemons themselves. Nothing here decides what a broker does, and no tool of NSQ is replaced.
 
 mod broker;
 mod connect;
 mod discovery;
+mod ping;
 mod publish;
 mod screen;
 mod sim;
@@ -54,6 +56,7 @@ pub fn main(args: Vec<OsString>) -> ExitCode {
     let result = match words.first().and_then(|word| word.to_str()) {
         Some("pub") => publish::run(rest()),
         Some("tail") => tail::run(rest()),
+        Some("ping") => ping::run(rest()),
         Some("sim") => sim::run(rest()),
         Some("nsqd") => return daemon::main(rest()),
         Some("nsqlookupd") => return lookupd::main(rest()),

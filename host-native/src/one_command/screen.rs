@@ -10,6 +10,8 @@ use crate::terminal::Paint;
 
 /// Where the broker listens, and where the small commands look for it, unless told otherwise.
 pub(super) const TCP_ADDRESS: &str = "127.0.0.1:4150";
+/// Where its HTTP API answers, unless told otherwise.
+pub(super) const HTTP_ADDRESS: &str = "127.0.0.1:4151";
 
 const HOW_IT_WORKS: &str = "  Producers publish messages to a topic. Each channel of the topic gets a copy of every
   message, and hands it to one of its consumers: two programs that both need all messages
@@ -28,6 +30,7 @@ pub(super) fn help(paint: Paint) -> String {
         ),
         ("pub TOPIC [MESSAGE...]", "Publishes each MESSAGE, or each line of standard input."),
         ("tail TOPIC", "Prints messages as they come."),
+        ("ping [ADDRESS]", "Asks a daemon whether it is well, for health checks."),
         ("sim", "The simulator: the broker against faults, in virtual time. `sansq sim --help`"),
         ("nsqd [FLAGS...]", "The daemon for servers: nsqd, flag for flag. Also a program of its own."),
         ("nsqlookupd [FLAGS...]", "The same for nsqlookupd, through which consumers find every nsqd of a cluster."),
@@ -111,6 +114,23 @@ the next message. A channel of tail's own is in memory only: what is more than -
 
   sansq tail greetings
   sansq tail numbers --channel=archive -n 1000000 > numbers.txt
+"
+    )
+}
+
+/// The page of `sansq ping --help`.
+pub(super) fn ping_help() -> String {
+    format!(
+        "\
+sansq ping [ADDRESS]
+
+Asks a daemon whether it is well: GET /ping. Prints what it says and ends with 0 if it is, and
+else with 1; with nsqd, that is when it can write its files. It waits 5 seconds at most.
+
+  ADDRESS   HOST:PORT or a URL of nsqd, nsqlookupd or nsqadmin (default {HTTP_ADDRESS})
+
+  sansq ping
+  sansq ping https://queue1:4152
 "
     )
 }

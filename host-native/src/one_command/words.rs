@@ -10,7 +10,7 @@ use thiserror::Error;
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub(super) enum Misuse {
     #[error(
-        "there is no command {0:?}: it starts a broker, or takes pub, tail, sim, nsqd, nsqlookupd or nsqadmin. `sansq --help` explains each"
+        "there is no command {0:?}: it starts a broker, or takes pub, tail, ping, sim, nsqd, nsqlookupd or nsqadmin. `sansq --help` explains each"
     )]
     NoSuchCommand(String),
     #[error(
