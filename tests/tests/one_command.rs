@@ -143,9 +143,12 @@ fn what_is_published_is_found_by_asking() {
     assert!(eventually(|| http::get(lookup, "/lookup?topic=test").unwrap().status == 200));
     let read = tool::run("nsq_tail", &["--topic=test", "--channel=c", "-n=3", &asking], b"").unwrap();
     assert_eq!(stdout(&read), "one\ntwo\nthree\n", "{}", stderr(&read));
-    let found = http::get(lookup, "/lookup?topic=test").unwrap();
-    let found: serde_json::Value = serde_json::from_slice(&found.body).unwrap();
-    assert_eq!(found["channels"], serde_json::json!(["c"]));
+    let look_up = || -> serde_json::Value {
+        serde_json::from_slice(&http::get(lookup, "/lookup?topic=test").unwrap().body).unwrap()
+    };
+    // The channel is told after the consumer has what it wants.
+    assert!(eventually(|| look_up()["channels"] == serde_json::json!(["c"])), "{}", look_up());
+    let found = look_up();
     assert_eq!(found["producers"][0]["broadcast_address"], "127.0.0.1");
 
     // A second nsqd, with the row that says where to register.
@@ -291,7 +294,10 @@ fn errors_of_the_broker_are_said() {
 #[test]
 fn misuse_is_said() {
     for (args, said) in [
-        (&["tial"][..], "there is no command \"tial\""),
+        (&["tial"][..], "there is no command \"tial\" (did you mean tail?)"),
+        (&["tail", "t", "--chanel=c"], "did you mean --channel?"),
+        (&["--completions"], "--completions needs a value"),
+        (&["--completions", "tcsh"], "it takes bash, zsh or fish"),
         (&["pub"], "pub needs a topic"),
         (&["pub", "t", "-x"], "goes after `--`"),
         (&["pub", "t", ""], "at least one byte"),
@@ -318,6 +324,8 @@ fn help_leads_on() {
     assert!(stdout(&run(&["nsqd", "--version"])).starts_with("nsqd v1.3.0"));
     assert!(stdout(&run(&["nsqlookupd", "--version"])).starts_with("nsqlookupd v1.3.0"));
     assert!(stdout(&run(&["--version"])).starts_with("sansq v1.3.0"));
+    assert!(stdout(&run(&["--man"])).contains(".TH sansq 1"));
+    assert!(stdout(&run(&["--completions", "bash"])).contains("_sansq()"));
 }
 
 /// A broker made of bytes: what `tail` sends to stay connected does not wait for 30 seconds.

@@ -121,6 +121,8 @@ fn flags_that_make_no_sense_are_refused() {
         ("nsq_tail", &[nowhere], 1, "--topic required"),
         ("nsq_tail", &[nowhere, "--topic=t"], 1, "error connecting to nsqd 127.0.0.1:1"),
         ("nsq_tail", &[nowhere, "--topic=a b"], 1, "invalid topic name"),
+        ("nsq_tail", &["--nsqd-tcp-address=queue1", "--topic=t"], 1, "no port is given, as in HOST:PORT"),
+        ("nsq_tail", &[], 1, "nsq_tail --help explains every flag, with examples"),
         ("nsq_tail", &[nowhere, "--lookupd-http-address=h:1"], 1, "not both"),
         ("nsq_tail", &["--lookupd-http-address=h", "--topic=t"], 1, "missing port"),
         ("nsq_stat", &[], 1, "--topic and --channel are required"),

@@ -9,7 +9,8 @@
 //! messages that are finished one after the other are written together.
 
 use std::collections::HashMap;
-use std::io::ErrorKind;
+use std::io::{self, ErrorKind};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -272,7 +273,8 @@ async fn dial(address: &str, patience: Duration) -> Result<(Box<dyn Stream>, Str
                 Ok((Box::new(socket) as Box<dyn Stream>, host))
             }
             ListenAddress::Unix(path) => {
-                Ok((Box::new(UnixStream::connect(path).await?) as Box<dyn Stream>, "localhost".to_owned()))
+                let socket = UnixStream::connect(&path).await.map_err(|error| no_socket(&path, error))?;
+                Ok((Box::new(socket) as Box<dyn Stream>, "localhost".to_owned()))
             }
         }
     };
@@ -280,4 +282,12 @@ async fn dial(address: &str, patience: Duration) -> Result<(Box<dyn Stream>, Str
         Ok(connected) => connected.map_err(|error: std::io::Error| error.to_string()),
         Err(_) => Err(format!("cannot connect within {patience:?}")),
     }
+}
+
+/// Why there is no connection to the Unix socket at `path`: as a rule, a host was meant.
+fn no_socket(path: &Path, error: io::Error) -> io::Error {
+    if error.kind() != ErrorKind::NotFound || path.components().count() > 1 {
+        return error;
+    }
+    io::Error::new(error.kind(), "no port is given, as in HOST:PORT, and there is no Unix socket of this name")
 }

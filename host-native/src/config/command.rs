@@ -57,14 +57,19 @@ pub(super) fn first_sentence(text: &str) -> &str {
 
 /// The completion script of the program for `shell`.
 pub fn completions<O: OptionSet>(shell: Shell) -> String {
+    completion_script(describe::<O>(), shell)
+}
+
+/// The completion script of any program for `shell`.
+pub fn completion_script(mut command: Command, shell: Shell) -> String {
     let mut script = Vec::new();
-    clap_complete::generate(shell, &mut describe::<O>(), O::PROGRAM.name, &mut script);
+    let name = command.get_name().to_owned();
+    clap_complete::generate(shell, &mut command, name, &mut script);
     String::from_utf8_lossy(&script).into_owned()
 }
 
 /// The page for `man` of the program, as roff.
 pub fn man_page<O: OptionSet>() -> String {
-    let mut page = Vec::new();
     let program = O::PROGRAM;
     let examples: Vec<_> =
         program.examples.iter().map(|(command, does)| format!("  {command}\n      {does}")).collect();
@@ -72,6 +77,12 @@ pub fn man_page<O: OptionSet>() -> String {
     if !examples.is_empty() {
         command = command.after_help(format!("Examples:\n\n{}", examples.join("\n")));
     }
+    manual(command)
+}
+
+/// The page for `man` of any program, as roff.
+pub fn manual(command: Command) -> String {
+    let mut page = Vec::new();
     // Writing to memory does not fail.
     drop(clap_mangen::Man::new(command).render(&mut page));
     String::from_utf8_lossy(&page).into_owned()

@@ -170,7 +170,7 @@ pub fn read_option<O: OptionSet>(options: &O, key: &str) -> Option<String> {
 }
 
 /// The candidate that `name` was probably meant to be.
-pub(super) fn suggest(name: &str, candidates: impl Iterator<Item = String>) -> Option<String> {
+pub(crate) fn suggest(name: &str, candidates: impl Iterator<Item = String>) -> Option<String> {
     const ALIKE: f64 = 0.8;
     let name = name.to_ascii_lowercase();
     candidates

@@ -91,9 +91,9 @@ fn describe_value<O>(flag: &Flag<O>, field: &dyn OptionValue, paint: Paint) -> S
     text
 }
 
-/// A default worth showing: not "nothing". Texts that end in a space get quotes.
+/// A default worth showing: not "nothing". Texts that end in white space get quotes.
 fn shown_default(text: &str) -> String {
-    if text.ends_with(' ') { format!("{text:?}") } else { text.to_owned() }
+    if text.ends_with(char::is_whitespace) { format!("{text:?}") } else { text.to_owned() }
 }
 
 /// Appends `text` in lines of at most [`WIDTH`], each starting with `indent`.
@@ -133,6 +133,11 @@ mod tests {
         assert!(page.contains("--msg-timeout DURATION  (default 1m0s)"));
         assert!(page.contains("--snappy[=BOOL]  (default true)"));
         assert!(page.contains("(default \"[nsqd] \")"));
+    }
+
+    #[test]
+    fn white_space_is_quoted() {
+        assert_eq!(["[nsqd] ", "\n", "5s", ""].map(shown_default), ["\"[nsqd] \"", "\"\\n\"", "5s", ""]);
     }
 
     #[test]

@@ -31,11 +31,11 @@ mod number;
 mod value;
 
 pub use address::{BadListenAddress, ListenAddress};
-pub use command::{completions, describe, man_page};
+pub use command::{completion_script, completions, describe, man_page, manual};
 pub use duration::{BadDuration, format_duration, format_duration_seconds, parse_duration};
 pub use error::{ConfigError, FileError, UsageError};
-pub(crate) use flags::options;
 pub use flags::{Builtin, Flag, Group, OptionSet, Program, Role, Source, Sources, find_flag, read_option};
+pub(crate) use flags::{options, suggest};
 pub use help::{help_page, usage_page};
 pub use load::{Loaded, Outcome, load, load_or_exit, start_logging};
 pub use nsqadmin::NsqadminOptions;

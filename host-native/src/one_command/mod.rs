@@ -7,6 +7,7 @@
 
 mod broker;
 mod connect;
+mod describe;
 mod discovery;
 mod ping;
 mod publish;
@@ -69,7 +70,14 @@ pub fn main(args: Vec<OsString>) -> ExitCode {
             print(&format!("{}\n", version_text("sansq")));
             Ok(())
         }
-        Some(word) if !word.starts_with('-') => Err(Misuse::NoSuchCommand(word.to_owned()).into()),
+        Some("-man" | "--man") => {
+            print(&describe::man_page());
+            Ok(())
+        }
+        Some("-completions" | "--completions") => {
+            describe::completions(words.get(1)).map(|script| print(&script)).map_err(Failure::from)
+        }
+        Some(word) if !word.starts_with('-') => Err(Misuse::no_such_command(word).into()),
         Some(_) | None => broker::run(words.to_vec()),
     };
     match result {

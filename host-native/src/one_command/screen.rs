@@ -13,29 +13,44 @@ pub(super) const TCP_ADDRESS: &str = "127.0.0.1:4150";
 /// Where its HTTP API answers, unless told otherwise.
 pub(super) const HTTP_ADDRESS: &str = "127.0.0.1:4151";
 
-const HOW_IT_WORKS: &str = "  Producers publish messages to a topic. Each channel of the topic gets a copy of every
+pub(super) const HOW_IT_WORKS: &str =
+    "  Producers publish messages to a topic. Each channel of the topic gets a copy of every
   message, and hands it to one of its consumers: two programs that both need all messages
   use two channels, two workers that share the work use one. A consumer finishes each
   message (FIN) when it is done; one that is not finished in a minute is delivered again.
   A topic without a channel keeps its messages until the first one comes.
 ";
 
+/// The words after `sansq`, and what they do.
+const COMMANDS: [(&str, &str); 8] = [
+    (
+        "",
+        "Starts nsqd for this machine on ports 4150 (clients) and 4151 (HTTP), and nsqlookupd on\n4160 and 4161, ten further, whichever they are. Every flag of nsqd may follow.",
+    ),
+    ("pub TOPIC [MESSAGE...]", "Publishes each MESSAGE, or each line of standard input."),
+    ("tail TOPIC", "Prints messages as they come."),
+    ("ping [ADDRESS]", "Asks a daemon whether it is well, for health checks."),
+    ("sim", "The simulator: the broker against faults, in virtual time. `sansq sim --help`"),
+    ("nsqd [FLAGS...]", "The daemon for servers: nsqd, flag for flag. Also a program of its own."),
+    ("nsqlookupd [FLAGS...]", "The same for nsqlookupd, through which consumers find every nsqd of a cluster."),
+    ("nsqadmin [FLAGS...]", "The same for nsqadmin, which shows a cluster in the browser."),
+];
+
+/// The commands with what they do.
+pub(super) fn commands(paint: Paint) -> String {
+    let mut text = String::new();
+    for (command, does) in COMMANDS {
+        text += &format!("  {}\n", paint.flag(format!("sansq {command}").trim_end()));
+        for line in does.lines() {
+            text += &format!("      {line}\n");
+        }
+    }
+    text
+}
+
 /// The page of `sansq --help`.
 pub(super) fn help(paint: Paint) -> String {
     let own = own_command();
-    let usage = [
-        (
-            "",
-            "Starts nsqd for this machine on ports 4150 (clients) and 4151 (HTTP), and nsqlookupd on\n4160 and 4161, ten further, whichever they are. Every flag of nsqd may follow.",
-        ),
-        ("pub TOPIC [MESSAGE...]", "Publishes each MESSAGE, or each line of standard input."),
-        ("tail TOPIC", "Prints messages as they come."),
-        ("ping [ADDRESS]", "Asks a daemon whether it is well, for health checks."),
-        ("sim", "The simulator: the broker against faults, in virtual time. `sansq sim --help`"),
-        ("nsqd [FLAGS...]", "The daemon for servers: nsqd, flag for flag. Also a program of its own."),
-        ("nsqlookupd [FLAGS...]", "The same for nsqlookupd, through which consumers find every nsqd of a cluster."),
-        ("nsqadmin [FLAGS...]", "The same for nsqadmin, which shows a cluster in the browser."),
-    ];
     let minute = [
         (own.clone(), "in one terminal; then, in another:"),
         (format!("{own} pub greetings hello"), "the topic exists from now on"),
@@ -48,6 +63,7 @@ pub(super) fn help(paint: Paint) -> String {
         ("curl 'http://127.0.0.1:4161/lookup?topic=greetings'", "which nsqd have a topic"),
         ("sansq nsqd --lookupd-tcp-address 127.0.0.1:4160 ...", "a second nsqd, which consumers find, too"),
         ("sansq --data-path DIR", "keeps messages in DIR"),
+        ("source <(sansq --completions bash)", "completes its words with Tab. Also for zsh and fish"),
         (
             "sansq --tcp-address :4150 --http-address :4151",
             "lets other machines in. Whoever reaches the ports may use them",
@@ -55,12 +71,7 @@ pub(super) fn help(paint: Paint) -> String {
     ];
     let mut page = format!("{} - a message queue: the NSQ broker, in one command\n", paint.flag("sansq"));
     page += &format!("\n{}\n", paint.heading("Usage"));
-    for (command, does) in usage {
-        page += &format!("  {}\n", paint.flag(format!("sansq {command}").trim_end()));
-        for line in does.lines() {
-            page += &format!("      {line}\n");
-        }
-    }
+    page += &commands(paint);
     page += &format!("\n{}\n", paint.heading("A first minute"));
     let width = minute.iter().map(|(command, _)| command.len()).max().unwrap_or(0);
     for (command, says) in &minute {

@@ -14,10 +14,11 @@ use crate::tools::{Messages, nsq_tail, random_channel};
 
 /// Most messages asked for at a time.
 const READY_MAX: u32 = 200;
+pub(super) const FLAGS: [&str; 3] = ["channel", "n", ADDRESS_FLAG];
 const USAGE: &str = "tail TOPIC [--channel CHANNEL] [-n COUNT]";
 
 pub(super) fn run(args: Vec<OsString>) -> Result<(), Failure> {
-    let words = Words::sort("tail", &["channel", "n", ADDRESS_FLAG], args)?;
+    let words = Words::sort("tail", &FLAGS, args)?;
     if words.help {
         print(&screen::tail_help());
         return Ok(());

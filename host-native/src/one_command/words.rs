@@ -6,17 +6,22 @@ use std::ffi::OsString;
 
 use thiserror::Error;
 
+use crate::config::suggest;
+
 /// Words that make no sense.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub(super) enum Misuse {
     #[error(
-        "there is no command {0:?}: it starts a broker, or takes pub, tail, ping, sim, nsqd, nsqlookupd or nsqadmin. `sansq --help` explains each"
+        "there is no command {word:?}{}: it starts a broker, or takes {COMMANDS}. `sansq --help` explains each",
+        meant("", suggestion)
     )]
-    NoSuchCommand(String),
+    NoSuchCommand { word: String, suggestion: Option<String> },
     #[error(
-        "{command} has no flag {flag}; a message that begins with a dash goes after `--`. See `sansq {command} --help`"
+        "{command} has no flag {flag}{}{}. See `sansq {command} --help`",
+        meant("--", suggestion),
+        after_dashes(command)
     )]
-    NoSuchFlag { command: &'static str, flag: String },
+    NoSuchFlag { command: &'static str, flag: String, suggestion: Option<String> },
     #[error("--{0} needs a value")]
     NoValue(&'static str),
     #[error("{value:?} does not do for {what}: {why}")]
@@ -28,6 +33,26 @@ pub(super) enum Misuse {
     /// A flag of nsqd that it does not take.
     #[error("{0}\n`sansq nsqd --help` explains every flag")]
     Nsqd(String),
+}
+
+/// For whoever mistyped.
+const COMMANDS: &str = "pub, tail, ping, sim, nsqd, nsqlookupd or nsqadmin";
+
+fn meant(dashes: &str, suggestion: &Option<String>) -> String {
+    suggestion.as_ref().map(|name| format!(" (did you mean {dashes}{name}?)")).unwrap_or_default()
+}
+
+/// What else may have been meant by a word with a dash.
+fn after_dashes(command: &str) -> &'static str {
+    if command == "pub" { "; a message that begins with a dash goes after `--`" } else { "" }
+}
+
+impl Misuse {
+    /// `word` is not the name of a command.
+    pub(super) fn no_such_command(word: &str) -> Self {
+        let commands = COMMANDS.split([',', ' ']).filter(|command| !matches!(*command, "" | "or"));
+        Self::NoSuchCommand { word: word.to_owned(), suggestion: suggest(word, commands.map(str::to_owned)) }
+    }
 }
 
 /// A command's words, sorted.
@@ -68,7 +93,9 @@ impl Words {
                 continue;
             }
             let Some(&name) = known.iter().find(|known| **known == name) else {
-                return Err(Misuse::NoSuchFlag { command, flag: arg.to_string_lossy().into_owned() });
+                let flag = arg.to_string_lossy().into_owned();
+                let suggestion = suggest(name, known.iter().map(|&known| known.to_owned()));
+                return Err(Misuse::NoSuchFlag { command, flag, suggestion });
             };
             let value = match value {
                 Some(value) => value,
@@ -98,7 +125,15 @@ mod tests {
     #[test]
     fn says_what_is_wrong() {
         assert_eq!(sort("t -n"), Err(Misuse::NoValue("n")));
-        assert_eq!(sort("--chanel c"), Err(Misuse::NoSuchFlag { command: "tail", flag: "--chanel".to_owned() }));
+        let said = |text| sort(text).unwrap_err().to_string();
+        assert_eq!(said("--chanel c"), "tail has no flag --chanel (did you mean --channel?). See `sansq tail --help`");
+        assert_eq!(said("-x"), "tail has no flag -x. See `sansq tail --help`");
+        let said = |word| Misuse::no_such_command(word).to_string();
+        assert!(
+            said("tial")
+                .starts_with("there is no command \"tial\" (did you mean tail?): it starts a broker, or takes ")
+        );
+        assert!(said("frobnicate").starts_with("there is no command \"frobnicate\": "));
         assert!(sort("--help").unwrap().help);
     }
 }

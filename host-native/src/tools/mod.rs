@@ -14,6 +14,7 @@ mod pool;
 pub mod to_nsq;
 
 use std::ffi::OsString;
+use std::io::Write as _;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -46,6 +47,11 @@ impl Tool for nsq_to_http::NsqToHttpOptions {}
 impl Tool for nsq_to_nsq::NsqToNsqOptions {}
 impl Tool for to_nsq::ToNsqOptions {}
 
+/// Flags that are missing, or make no sense together.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+struct Misuse(&'static str);
+
 /// A tool, from its arguments to its exit code: 0, 1 for what goes wrong, 2 for flags that make no sense.
 pub fn main<O: Tool>(
     args: impl IntoIterator<Item = OsString>,
@@ -61,21 +67,26 @@ pub fn main<O: Tool>(
     loaded.warnings.iter().for_each(|warning| warn!("{warning}"));
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
-        Err(error) => return fail(&anyhow!(error)),
+        Err(error) => return fail::<O>(&anyhow!(error)),
     };
     let result = runtime.block_on(run(loaded.options, &loaded.ignored));
     // A read of standard input cannot be called off.
     runtime.shutdown_background();
     match result {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => fail(&error),
+        Err(error) => fail::<O>(&error),
     }
 }
 
 /// Says why a tool ends, as Go's `log.Fatal` does: `2026/11/23 03:31:22 --topic required`.
-fn fail(error: &anyhow::Error) -> ExitCode {
+fn fail<O: Tool>(error: &anyhow::Error) -> ExitCode {
     let time = jiff::Zoned::now();
-    eprintln!("{} {error:#}", time.strftime("%Y/%m/%d %H:%M:%S"));
+    let mut text = format!("{} {error:#}\n", time.strftime("%Y/%m/%d %H:%M:%S"));
+    if error.is::<Misuse>() {
+        text += &format!("{} --help explains every flag, with examples\n", O::PROGRAM.name);
+    }
+    // Nobody may be there to read it.
+    drop(std::io::stderr().write_all(text.as_bytes()));
     ExitCode::FAILURE
 }
 
@@ -89,8 +100,8 @@ impl Source<'_> {
     /// Exactly one kind of address is needed.
     pub(super) fn check(&self) -> Result<()> {
         match (self.nsqds, self.lookupds) {
-            ([], []) => bail!("--nsqd-tcp-address or --lookupd-http-address required"),
-            ([_, ..], [_, ..]) => bail!("use --nsqd-tcp-address or --lookupd-http-address not both"),
+            ([], []) => bail!(Misuse("--nsqd-tcp-address or --lookupd-http-address required")),
+            ([_, ..], [_, ..]) => bail!(Misuse("use --nsqd-tcp-address or --lookupd-http-address not both")),
             _ => Ok(()),
         }
     }

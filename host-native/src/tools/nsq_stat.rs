@@ -11,7 +11,7 @@ use serde::Deserialize;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::MissedTickBehavior;
 
-use super::terminations;
+use super::{Misuse, terminations};
 use crate::client::http::HttpClient;
 use crate::client::lookup::{self, Question};
 use crate::config::{Program, options};
@@ -75,14 +75,14 @@ options! {
 
 impl NsqStatOptions {
     fn check(&self) -> Result<()> {
-        ensure!(!self.topic.is_empty() && !self.channel.is_empty(), "--topic and --channel are required");
-        ensure!(!self.interval.is_zero(), "--interval should be positive");
-        ensure!(!self.connect_timeout.is_zero(), "--http-client-connect-timeout should be positive");
-        ensure!(!self.request_timeout.is_zero(), "--http-client-request-timeout should be positive");
-        ensure!(self.count > 0 || !self.sources.is_set("count"), "--count should be positive");
+        ensure!(!self.topic.is_empty() && !self.channel.is_empty(), Misuse("--topic and --channel are required"));
+        ensure!(!self.interval.is_zero(), Misuse("--interval should be positive"));
+        ensure!(!self.connect_timeout.is_zero(), Misuse("--http-client-connect-timeout should be positive"));
+        ensure!(!self.request_timeout.is_zero(), Misuse("--http-client-request-timeout should be positive"));
+        ensure!(self.count > 0 || !self.sources.is_set("count"), Misuse("--count should be positive"));
         match (self.nsqd_http_addresses.as_slice(), self.lookupd_http_addresses.as_slice()) {
-            ([], []) => bail!("--nsqd-http-address or --lookupd-http-address required"),
-            ([_, ..], [_, ..]) => bail!("use --nsqd-http-address or --lookupd-http-address not both"),
+            ([], []) => bail!(Misuse("--nsqd-http-address or --lookupd-http-address required")),
+            ([_, ..], [_, ..]) => bail!(Misuse("use --nsqd-http-address or --lookupd-http-address not both")),
             _ => {}
         }
         for (flag, addresses) in

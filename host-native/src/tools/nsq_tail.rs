@@ -7,7 +7,7 @@ use anyhow::{Context as _, Result, bail};
 use futures::{Stream, StreamExt as _};
 use tracing::info;
 
-use super::{Messages, Source, client_options, random_channel, terminations};
+use super::{Messages, Misuse, Source, client_options, random_channel, terminations};
 use crate::client::Message;
 use crate::config::{Program, options};
 
@@ -62,7 +62,7 @@ pub async fn run(options: NsqTailOptions, _: &[String]) -> Result<()> {
     let source = Source { nsqds: &options.nsqd_tcp_addresses, lookupds: &options.lookupd_http_addresses };
     source.check()?;
     if options.topics.is_empty() {
-        bail!("--topic required");
+        bail!(Misuse("--topic required"));
     }
     let channel = if options.channel.is_empty() { random_channel() } else { options.channel.clone() };
     let mut client = client_options("nsq_tail", "consumer-opt", &options.consumer_opts)?;

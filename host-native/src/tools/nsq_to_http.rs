@@ -13,7 +13,7 @@ use parking_lot::Mutex;
 use sansq_core::rng::Rng;
 
 use super::pool::{Mode, Pool, Statuses};
-use super::{Source, client_options, terminations};
+use super::{Misuse, Source, client_options, terminations};
 use crate::client::Message;
 use crate::client::http::{HttpClient, check};
 use crate::config::{Program, options, version_text};
@@ -95,9 +95,9 @@ options! {
 /// Runs it until a signal.
 pub async fn run(options: NsqToHttpOptions, _: &[String]) -> Result<()> {
     let source = Source { nsqds: &options.nsqd_tcp_addresses, lookupds: &options.lookupd_http_addresses };
-    ensure!(!options.topic.is_empty() && !options.channel.is_empty(), "--topic and --channel are required");
-    ensure!(!options.connect_timeout.is_zero(), "--http-client-connect-timeout should be positive");
-    ensure!(!options.request_timeout.is_zero(), "--http-client-request-timeout should be positive");
+    ensure!(!options.topic.is_empty() && !options.channel.is_empty(), Misuse("--topic and --channel are required"));
+    ensure!(!options.connect_timeout.is_zero(), Misuse("--http-client-connect-timeout should be positive"));
+    ensure!(!options.request_timeout.is_zero(), Misuse("--http-client-request-timeout should be positive"));
     source.check()?;
     let sender = Arc::new(Sender::new(&options)?);
     let mut client = client_options("nsq_to_http", "consumer-opt", &options.consumer_opts)?;
@@ -133,7 +133,7 @@ struct Sender {
 impl Sender {
     fn new(options: &NsqToHttpOptions) -> Result<Self> {
         let (method, urls) = match (options.get.as_slice(), options.post.as_slice()) {
-            ([], []) => bail!("--get or --post required"),
+            ([], []) => bail!(Misuse("--get or --post required")),
             ([_, ..], [_, ..]) => bail!("only one of --get or --post may be used"),
             (urls @ [_, ..], []) => (Method::GET, urls.to_vec()),
             ([], urls) => (Method::POST, urls.to_vec()),
@@ -146,7 +146,7 @@ impl Sender {
             check(&url.replace("%s", "x"))?;
         }
         let typed = options.sources.is_set("content-type");
-        ensure!(method == Method::POST || !typed, "--content-type only used with --post");
+        ensure!(method == Method::POST || !typed, Misuse("--content-type only used with --post"));
         let sample: f64 = options
             .sample
             .trim()

@@ -14,7 +14,7 @@ use serde_json::{Map, Value};
 use tracing::warn;
 
 use super::pool::{Mode, Pool, Statuses};
-use super::{Source, client_options, terminations};
+use super::{Misuse, Source, client_options, terminations};
 use crate::client::{Consumer, Message, Producer};
 use crate::config::{Program, options};
 
@@ -81,16 +81,19 @@ options! {
 
 impl NsqToNsqOptions {
     fn check(&self) -> Result<Mode> {
-        ensure!(!self.topics.is_empty(), "--topic required");
-        ensure!(!self.channel.is_empty(), "--channel required");
-        ensure!(!self.destinations.is_empty(), "--destination-nsqd-tcp-address required");
+        ensure!(!self.topics.is_empty(), Misuse("--topic required"));
+        ensure!(!self.channel.is_empty(), Misuse("--channel required"));
+        ensure!(!self.destinations.is_empty(), Misuse("--destination-nsqd-tcp-address required"));
         for topic in self.topics.iter().chain(Some(&self.destination_topic).filter(|it| !it.is_empty())) {
             ensure!(TopicName::parse(topic).is_ok(), "--topic is invalid: {topic:?}");
         }
         ensure!(ChannelName::parse(&self.channel).is_ok(), "--channel is invalid: {:?}", self.channel);
         self.source().check()?;
         let filtered = !self.require_json_field.is_empty();
-        ensure!(filtered || self.require_json_value.is_empty(), "--require-json-value needs --require-json-field");
+        ensure!(
+            filtered || self.require_json_value.is_empty(),
+            Misuse("--require-json-value needs --require-json-field")
+        );
         Mode::parse(&self.mode)
             .with_context(|| format!("--mode {:?}: it is round-robin, hostpool or epsilon-greedy", self.mode))
     }

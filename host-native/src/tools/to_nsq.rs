@@ -15,7 +15,7 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tracing::info;
 
-use super::{client_options, terminations};
+use super::{Misuse, client_options, terminations};
 use crate::client::{Error, Producer};
 use crate::config::{Program, options};
 
@@ -66,11 +66,11 @@ options! {
 /// Runs it until the end of the input, or a signal.
 pub async fn run(options: ToNsqOptions, _: &[String]) -> Result<()> {
     if options.topic.is_empty() {
-        bail!("--topic required");
+        bail!(Misuse("--topic required"));
     }
-    let &[delimiter] = options.delimiter.as_bytes() else { bail!("--delimiter must be a single byte") };
+    let &[delimiter] = options.delimiter.as_bytes() else { bail!(Misuse("--delimiter must be a single byte")) };
     if options.nsqd_tcp_addresses.is_empty() {
-        bail!("--nsqd-tcp-address required");
+        bail!(Misuse("--nsqd-tcp-address required"));
     }
     let client = client_options("to_nsq", "producer-opt", &options.producer_opts)?;
     let start = |address: &String| Producer::builder().nsqd(address).options(client.clone()).start();

@@ -17,7 +17,7 @@ use sansq_core::sim::{SCENARIOS, SWARM, Script, Simulation, Swarm, scenario, try
 use super::words::{Misuse, Words};
 use super::{Failure, print};
 
-const FLAGS: [&str; 8] = ["seed", "seeds", "minutes", "scenario", "run", "trace", "kept", "record"];
+pub(super) const FLAGS: [&str; 8] = ["seed", "seeds", "minutes", "scenario", "run", "trace", "kept", "record"];
 
 /// What is to be done.
 enum Task {

@@ -24,7 +24,7 @@ use tracing::{info, warn};
 use self::archive::{Archive, Orders};
 use self::file::Settings;
 use self::name::{NameFormat, Parts};
-use super::{Source, Tool, client_options, terminations};
+use super::{Misuse, Source, Tool, client_options, terminations};
 use crate::client::Options;
 use crate::client::http::HttpClient;
 use crate::config::{Program, options};
@@ -128,15 +128,18 @@ impl Tool for NsqToFileOptions {
 impl NsqToFileOptions {
     fn check(&self, unknown: &[String]) -> Result<()> {
         ensure!(unknown.is_empty(), "unknown arguments: {unknown:?}");
-        ensure!(!self.channel.is_empty(), "--channel is required");
-        ensure!(!self.connect_timeout.is_zero(), "--http-client-connect-timeout should be positive");
-        ensure!(!self.request_timeout.is_zero(), "--http-client-request-timeout should be positive");
-        ensure!(!self.sync_interval.is_zero(), "--sync-interval should be positive");
-        ensure!(!self.topic_refresh.is_zero(), "--topic-refresh should be positive");
+        ensure!(!self.channel.is_empty(), Misuse("--channel is required"));
+        ensure!(!self.connect_timeout.is_zero(), Misuse("--http-client-connect-timeout should be positive"));
+        ensure!(!self.request_timeout.is_zero(), Misuse("--http-client-request-timeout should be positive"));
+        ensure!(!self.sync_interval.is_zero(), Misuse("--sync-interval should be positive"));
+        ensure!(!self.topic_refresh.is_zero(), Misuse("--topic-refresh should be positive"));
         self.source().check()?;
         let level = self.gzip_level;
         ensure!((1..=9).contains(&level), "invalid --gzip-level value ({level}), should be 1-9");
-        ensure!(!self.topics.is_empty() || !self.topic_pattern.is_empty(), "--topic or --topic-pattern required");
+        ensure!(
+            !self.topics.is_empty() || !self.topic_pattern.is_empty(),
+            Misuse("--topic or --topic-pattern required")
+        );
         ensure!(
             !self.topics.is_empty() || !self.lookupd_http_addresses.is_empty(),
             "--lookupd-http-address must be specified when no --topic specified"
