@@ -4,7 +4,7 @@ import assert from 'node:assert/strict'
 import { readFile } from 'node:fs/promises'
 import { createRequire } from 'node:module'
 import { test } from 'node:test'
-import { goTo, scenario } from './page.mjs'
+import { goTo, scenario, view } from './page.mjs'
 
 const axe = await readFile(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8')
 const PHONE = { viewport: { width: 390, height: 844 } }
@@ -26,6 +26,23 @@ test('nothing sticks out at the width of a phone', async (t) => {
   const [wide, room] = await page.evaluate(() => [document.documentElement.scrollWidth, innerWidth])
   assert.ok(wide <= room, `${wide} of ${room} pixels`)
 })
+
+for (const [name, options] of [['a desktop', {}], ['a phone', PHONE]]) {
+  test(`no words of the picture are cut: ${name}`, async (t) => {
+    const page = await scenario(t, 'fan-out', options)
+    const names = await page.evaluate(() => window.sansq.store.scenarios.value.map(({ name }) => name))
+    for (const name of names) {
+      await page.selectOption('#scenario', name)
+      await page.waitForFunction((name) => window.sansq.store.scenario.value === name, name)
+      await goTo(page, (await view(page)).until * 0.55)
+      await page.evaluate(() => new Promise((resolve) => requestAnimationFrame(() => requestAnimationFrame(resolve))))
+      const cut = await page.evaluate(() =>
+        [...document.querySelectorAll('.box')].filter((box) => box.scrollHeight > box.clientHeight || box.scrollWidth > box.clientWidth).map((box) => box.getAttribute('aria-label')),
+      )
+      assert.deepEqual(cut, [], name)
+    }
+  })
+}
 
 test('nothing jumps while it plays', async (t) => {
   const page = await scenario(t, 'slow-consumer')

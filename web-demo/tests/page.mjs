@@ -1,6 +1,7 @@
 // Opens the built page in Chromium, as a stranger would, and reads the simulation behind it.
 
 import assert from 'node:assert/strict'
+import { cpus, loadavg } from 'node:os'
 import { after, before } from 'node:test'
 import { chromium } from 'playwright-core'
 import { preview } from 'vite'
@@ -77,4 +78,12 @@ export async function script(t, text, time, options) {
   const page = await open(t, `seed=1&script=${encodeURIComponent(text)}&at=0@0`, options)
   await goTo(page, time)
   return page
+}
+
+/** Prints a measured rate beside its target; fails below `least`, or the part of it that an overloaded machine leaves. */
+export function reach(t, what, rate, { target, least }) {
+  const share = Math.min(1, (2 * cpus().length) / loadavg()[0])
+  const shown = (value) => Math.round(value).toLocaleString('en-US')
+  t.diagnostic(`${shown(rate)} ${what}, target ${shown(target)}${rate < target ? `: MISSED, load ${loadavg()[0]}` : ''}`)
+  assert.ok(rate >= least * share, `${shown(rate)} ${what}, at least ${shown(least * share)}`)
 }

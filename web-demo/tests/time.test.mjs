@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { goTo, open, pause, scenario, script, until, view } from './page.mjs'
+import { goTo, open, pause, reach, scenario, script, until, view } from './page.mjs'
 
 const at = async (page) => {
   const { step, now, hash } = await view(page)
@@ -94,30 +94,31 @@ at 500ms publish web count=12000`
   assert.equal((await view(page)).nodes[0].topics[0].channels[0].inFlight, 10_000)
   await page.fill('#speed', '40')
   await page.click('#play')
+  // The best of some seconds: a machine that does other things beside has a free one now and then.
   const rate = await page.evaluate(async () => {
     const { painted } = window.sansq
-    const [before, began] = [painted.frames, performance.now()]
-    await new Promise((resolve) => setTimeout(resolve, 3000))
-    return ((painted.frames - before) * 1000) / (performance.now() - began)
+    let best = 0
+    for (let turn = 0; turn < 8 && best < 30; turn += 1) {
+      const [before, began] = [painted.frames, performance.now()]
+      await new Promise((resolve) => setTimeout(resolve, 1000))
+      best = Math.max(best, ((painted.frames - before) * 1000) / (performance.now() - began))
+    }
+    return best
   })
-  t.diagnostic(`${rate.toFixed(0)} pictures a second`)
-  // A machine that does other things beside does not fail it; alone it draws 60.
-  assert.ok(rate >= 15, `${rate} pictures a second`)
+  reach(t, 'pictures a second', rate, { target: 30, least: 20 })
 })
 
 test('without pictures it delivers as fast as the core can', async (t) => {
   const page = await scenario(t, 'benchmark')
   const rates = await page.evaluate(async () => {
     const rates = []
-    for (let turn = 0; turn < 5; turn += 1) {
+    for (let turn = 0; turn < 8 && !(Math.max(...rates) >= 1_000_000); turn += 1) {
       const { deliveries, realMs } = await window.sansq.engine.measure(400)
       rates.push((deliveries * 1000) / realMs)
     }
     return rates
   })
-  const best = Math.max(...rates)
-  t.diagnostic(`${(best / 1e6).toFixed(2)} M deliveries/s`)
-  assert.ok(best > 100_000, `${best} deliveries/s`)
+  reach(t, 'deliveries a second', Math.max(...rates), { target: 1_000_000, least: 500_000 })
   await page.click('#flat-out')
   await page.waitForFunction(() => (window.sansq.store.flatOut.value?.deliveries ?? 0) > 0)
 })

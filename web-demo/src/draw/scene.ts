@@ -39,6 +39,8 @@ export interface PlacedWire {
   curve: Curve;
   /** A consumer's wire ends at this channel. */
   consumer: boolean;
+  /** Where its handle is, from 0 at the client to 1 at the node: wires of one client part before their handles. */
+  handle: number;
 }
 
 export interface Scene {
@@ -62,11 +64,17 @@ interface Measures {
   topicWidth: number;
   fan: number;
   head: number;
+  /** Height of the words at the top of a channel or consumer: one line, or two where there is no room beside. */
+  words: number;
+  rowMin: number;
 }
 
-const ROW_MIN = 66;
 const ROW_MAX = 128;
 const CLIENT_GAP = 8;
+const NODE_FOOT = 8;
+const NODE_GAP = 8;
+const HANDLE = 0.14;
+const HANDLE_APART = 0.42;
 
 /** What the layout depends on: when this text is the same, so is the scene. */
 export function topologyKey(view: SimulationView): string {
@@ -83,8 +91,8 @@ export function topologyKey(view: SimulationView): string {
 export function layOut(view: SimulationView, width: number, room: number): Scene {
   const measures = measure(width);
   const rows = rowsOf(view);
-  const chrome = view.nodes.length * (measures.head + 22) + 16 + (measures.compact ? topicsOf(view) * 26 : 0);
-  const row = Math.max(ROW_MIN, Math.min(ROW_MAX, (room - chrome) / Math.max(1, rows)));
+  const chrome = view.nodes.length * (measures.head + NODE_FOOT + NODE_GAP) + 16 + (measures.compact ? topicsOf(view) * 26 : 0);
+  const row = Math.max(measures.rowMin, Math.min(ROW_MAX, (room - chrome) / Math.max(1, rows)));
   const most = Math.max(view.producers.length, view.consumers.length);
   const height = Math.max(room, Math.ceil(chrome + row * rows), most * (34 + CLIENT_GAP) + 16);
   const scene: Scene = { width, height, compact: measures.compact, nodes: [], topics: [], channels: [], producers: [], consumers: [], wires: [] };
@@ -97,10 +105,10 @@ export function layOut(view: SimulationView, width: number, room: number): Scene
 
 function measure(width: number): Measures {
   if (width < 640) {
-    return { compact: true, edge: 8, client: { producer: 62, consumer: 84 }, gap: Math.max(26, width * 0.08), topicWidth: 0, fan: 0, head: 30 };
+    return { compact: true, edge: 8, client: { producer: 66, consumer: 84 }, gap: Math.max(26, width * 0.08), topicWidth: 0, fan: 0, head: 30, words: 46, rowMin: 96 };
   }
   const gap = Math.max(56, Math.min(150, width * 0.11));
-  return { compact: false, edge: 20, client: { producer: 124, consumer: 164 }, gap, topicWidth: 108, fan: Math.min(64, width * 0.05), head: 34 };
+  return { compact: false, edge: 20, client: { producer: 124, consumer: 164 }, gap, topicWidth: 108, fan: Math.min(64, width * 0.05), head: 32, words: 30, rowMin: 65 };
 }
 
 function topicsOf(view: SimulationView): number {
@@ -122,9 +130,9 @@ function placeNodes(scene: Scene, view: SimulationView, m: Measures, row: number
     y += m.head;
     for (const topic of node.topics) y = placeTopic(scene, node.name, topic, m, row, { x: x + 10, y, w: w - 20, h: 0 });
     if (node.topics.length === 0) y += row;
-    y += 10;
+    y += NODE_FOOT;
     scene.nodes.push({ node: node.name, rect: { x, y: top, w, h: y - top } });
-    y += 12;
+    y += NODE_GAP;
   }
 }
 
@@ -144,7 +152,7 @@ function placeTopic(scene: Scene, node: string, topic: SimulationView['nodes'][n
   const w = room.x + room.w - channelX;
   for (const channel of topic.channels) {
     const rect = { x: channelX, y, w, h: row - 8 };
-    const [inner, body] = [m.compact ? 8 : 12, rect.h - 30 - 8];
+    const [inner, body] = [m.compact ? 8 : 12, rect.h - m.words - 8];
     const deferredHeight = Math.max(10, Math.min(24, body * 0.34));
     scene.channels.push({
       index: channel.index,
@@ -152,7 +160,7 @@ function placeTopic(scene: Scene, node: string, topic: SimulationView['nodes'][n
       topic: topic.name,
       channel: channel.name,
       rect,
-      queue: { x: rect.x + inner, y: rect.y + 30, w: w - inner * 2, h: body - deferredHeight - 4 },
+      queue: { x: rect.x + inner, y: rect.y + m.words, w: w - inner * 2, h: body - deferredHeight - 4 },
       deferred: { x: rect.x + inner, y: rect.y + rect.h - 7 - deferredHeight, w: w - inner * 2, h: deferredHeight },
     });
     y += row;
@@ -182,9 +190,9 @@ function placeConsumers(scene: Scene, view: SimulationView, m: Measures): void {
   const x = scene.width - m.edge - m.client.consumer;
   placed.forEach(({ consumer: { index, name } }, i) => {
     const rect = { x, y: ys[i] ?? 0, w: m.client.consumer, h };
-    const roomy = h >= 52;
+    const roomy = h >= m.words + 22;
     const tray = roomy
-      ? { x: x + 10, y: rect.y + 28, w: rect.w - 20, h: h - 35 }
+      ? { x: x + 10, y: rect.y + m.words - 2, w: rect.w - 20, h: h - m.words - 5 }
       : { x: x + rect.w * 0.5, y: rect.y + 6, w: rect.w * 0.5 - 8, h: h - 12 };
     scene.consumers.push({ index, name, rect, tray });
   });
@@ -219,19 +227,21 @@ function spread(wanted: number[], room: number, height: number): [number[], numb
 function placeWires(scene: Scene, view: SimulationView): void {
   const producers = new Map(view.producers.map((producer) => [producer.name, producer]));
   const consumers = new Map(view.consumers.map((consumer) => [consumer.name, consumer]));
+  const several = new Set(view.wires.map(({ client }) => client).filter((client, i, all) => all.indexOf(client) !== i));
   for (const { index, client, node } of view.wires) {
     const box = scene.nodes.find((placed) => placed.node === node);
     if (!box) continue;
     const producer = producers.get(client);
     const consumer = consumers.get(client);
+    const handle = several.has(client) ? HANDLE_APART : HANDLE;
     if (producer) {
       const at = scene.producers.find(({ name }) => name === client);
       const topic = scene.topics.find((placed) => placed.node === node && placed.topic === producer.topic);
-      if (at) scene.wires.push({ index, client, node, consumer: false, curve: { from: right(at.rect), to: left((topic ?? box).rect) } });
+      if (at) scene.wires.push({ index, client, node, consumer: false, handle, curve: { from: right(at.rect), to: left((topic ?? box).rect) } });
     } else if (consumer) {
       const at = scene.consumers.find(({ name }) => name === client);
       const channel = scene.channels.find((placed) => placed.node === node && placed.topic === consumer.topic && placed.channel === consumer.channel);
-      if (at) scene.wires.push({ index, client, node, consumer: true, curve: { from: left(at.rect), to: right((channel ?? box).rect) } });
+      if (at) scene.wires.push({ index, client, node, consumer: true, handle, curve: { from: left(at.rect), to: right((channel ?? box).rect) } });
     }
   }
 }

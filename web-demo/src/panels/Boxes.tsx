@@ -8,6 +8,9 @@ import { type ChannelView, type ConsumerView, findChannel, findTopic, keyOf, typ
 import * as store from '../state/store';
 import { Shape } from '../ui/Shape';
 
+/** Letters of a channel's name that leave no room for what it is. */
+const LONG_NAME = 9;
+
 export function Boxes({ scene }: { scene: Scene }) {
   const view = store.view.value;
   if (!view) return null;
@@ -37,7 +40,7 @@ export function Boxes({ scene }: { scene: Scene }) {
           <Box key={`${placed.node}/${placed.topic}`} rect={placed.rect} class={`topic ${topic.paused ? 'paused' : ''}`} selection={{ kind: 'topic', node: placed.node, topic: placed.topic }} label={`Topic ${placed.topic}, depth ${topic.depth}${topic.paused ? ', paused' : ''}`}>
             <span class="kind">topic</span>
             <b>{placed.topic}</b>
-            <span class="muted">{topic.paused ? 'paused · ' : ''}{topic.depth > 0 ? `${count(topic.depth)} waiting` : `${count(topic.messageCount)} messages`}</span>
+            <span class="muted">{topic.paused ? 'paused · ' : ''}{topic.depth > 0 ? `${count(topic.depth)} waiting` : `${count(topic.messageCount)} ${topic.messageCount === 1 ? 'message' : 'messages'}`}</span>
           </Box>
         );
       })}
@@ -87,12 +90,13 @@ function Box({ rect, class: kind, selection, label, children }: BoxProps) {
 
 function ChannelBox({ rect, channel, selection }: { rect: Rect; channel: ChannelView; selection: Selection }) {
   const notes = [channel.paused && 'paused', channel.ephemeral && 'ephemeral'].filter(Boolean).join(', ');
+  const long = channel.name.length > LONG_NAME;
   return (
     <Box rect={rect} class={`channel ${channel.paused ? 'paused' : ''}`} selection={selection} label={`Channel ${channel.name}${notes ? `, ${notes}` : ''}: depth ${channel.depth}, in flight ${channel.inFlight}, deferred ${channel.deferred}`}>
       <span class="head">
-        <span class="kind">channel</span>
-        <b>{channel.name}</b>
-        {notes && <span class="state">{notes}</span>}
+        {!long && !channel.paused && <span class="kind">channel</span>}
+        <b title={channel.name}>{channel.name}</b>
+        {channel.paused && <span class="state">paused</span>}
         <span class="counts">
           <span title="depth: queued"><Shape look="queued" size={10} />{count(channel.depth)}</span>
           <span title="in flight"><Shape look="inFlight" size={10} />{count(channel.inFlight)}</span>
@@ -133,7 +137,7 @@ function ConsumerBox({ rect, consumer }: { rect: Rect; consumer: ConsumerView })
 function WireHandle({ wire, state }: { wire: PlacedWire; state: string }) {
   const selection: Selection = { kind: 'wire', client: wire.client, node: wire.node };
   const chosen = same(selection, store.selection.value);
-  const at = along(wire.curve, 0.14);
+  const at = along(wire.curve, wire.handle);
   const broken = state === 'muted' || state === 'closed';
   return (
     <button

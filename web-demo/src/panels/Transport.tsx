@@ -49,7 +49,7 @@ function Speed() {
         onInput={(event) => (store.pace.value = speedAt(event.currentTarget.valueAsNumber))}
       />
       <output for="speed" title={store.behind.value ? 'as fast as this machine goes' : undefined}>
-        {times(store.behind.value ? store.speed.value : speed)}
+        {speed === 0 ? '' : times(store.behind.value ? store.speed.value : speed)}
         {store.behind.value ? ' max' : ''}
       </output>
       <Button id="auto" label="Slow while something is on a wire, quick through idle gaps" shortcut="A" tone="quiet" pressed={pace === 'auto'} onClick={() => (store.pace.value = pace === 'auto' ? 1 : 'auto')}>
