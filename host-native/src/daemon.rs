@@ -8,11 +8,14 @@ use std::sync::{Arc, OnceLock, Weak};
 use anyhow::{Context, Result, anyhow, bail};
 use sansq_core::config::{Config, PublishAck};
 use sansq_core::latency::Quantile;
+use sansq_core::session::Features;
 use sansq_core::storage::StoreOptions;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
+use tokio_rustls::TlsAcceptor;
 
 use crate::client::http::HttpClient;
+use crate::config::nsqd::TlsRequired;
 use crate::config::{NsqdOptions, nsqd, version_text};
 use crate::http::{self, Api, Ports};
 use crate::log::LogHandle;
@@ -20,7 +23,7 @@ use crate::node::{Node, Unsaved};
 use crate::process;
 use crate::registration::keep_registered;
 use crate::storage::{DataPathLock, StorageThread};
-use crate::tcp::{self, Bound, Listener};
+use crate::tcp::{self, Bound, Listener, Terms};
 use crate::workers::Workers;
 
 /// A running nsqd.
@@ -30,7 +33,8 @@ pub struct Daemon {
     workers: Arc<Workers>,
     accepting: JoinHandle<()>,
     registering: JoinHandle<()>,
-    serving: Option<JoinHandle<()>>,
+    /// HTTP, HTTPS.
+    serving: Vec<JoinHandle<()>>,
     stop_serving: watch::Sender<bool>,
     /// Where it listens.
     pub addresses: Addresses,
@@ -45,6 +49,8 @@ pub struct Addresses {
     pub tcp: String,
     /// For HTTP, if that is on.
     pub http: Option<String>,
+    /// For HTTPS, if that is on.
+    pub https: Option<String>,
 }
 
 impl Daemon {
@@ -52,6 +58,7 @@ impl Daemon {
     pub async fn start(mut options: NsqdOptions, log: LogHandle) -> Result<Self> {
         tracing::info!("{}", version_text("nsqd"));
         tracing::info!("ID: {}", options.id);
+        let terms = terms(&options).map_err(instantiating)?;
         let working_directory = Path::new(".");
         let data_path = if options.data_path.as_os_str().is_empty() { working_directory } else { &options.data_path };
         let lock = DataPathLock::take(data_path).map_err(instantiating)?;
@@ -67,25 +74,42 @@ impl Daemon {
             None => None,
         };
         let (http_listener, http) = http_listener.unzip();
-        let ports = Ports { tcp: tcp.port, http: http.as_ref().and_then(|bound: &Bound| bound.port), https: None };
+        let https_listener = match (&options.https_address, &terms.tls) {
+            (Some(address), Some(tls)) => {
+                let (listener, bound) = Listener::bind(address).await.map_err(instantiating)?;
+                Some(((listener, tls.clone()), bound))
+            }
+            _ => None,
+        };
+        let (https_listener, https) = https_listener.unzip();
+        let port = |bound: &Option<Bound>| bound.as_ref().and_then(|bound| bound.port);
+        let ports = Ports { tcp: tcp.port, http: port(&http), https: port(&https) };
         options.complete(ports.tcp, ports.http);
         let http_client = HttpClient::new(options.http_client_connect_timeout, options.http_client_request_timeout);
 
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let workers = Arc::new(Workers::start(cores).context("cannot start worker threads").map_err(instantiating)?);
         tracing::info!("TCP: listening on {}", tcp.address);
-        let accepting = tokio::spawn(tcp::accept(tcp_listener, node.clone(), workers.clone()));
-        let (stop_serving, mut stopped) = watch::channel(false);
+        let accepting = tokio::spawn(tcp::accept(tcp_listener, terms, node.clone(), workers.clone()));
+        let stop_serving = watch::Sender::new(false);
         let api = Arc::new(Api { node: node.clone(), options: watch::channel(options).0, log, ports });
         node.lookups.begin(http_client);
         let registering = tokio::spawn(keep_registered(node.clone(), api.options.subscribe()));
-        let serving = http_listener.map(|listener| {
-            tokio::spawn(http::serve(listener, api.clone(), workers.clone(), async move {
+        let stopped = || {
+            let mut stopped = stop_serving.subscribe();
+            async move {
                 // An error means that the daemon is gone, which is the same order.
                 _ = stopped.wait_for(|stop| *stop).await;
-            }))
+            }
+        };
+        let http_serving =
+            http_listener.map(|listener| tokio::spawn(http::serve(listener, api.clone(), workers.clone(), stopped())));
+        let https_serving = https_listener.map(|(listener, tls)| {
+            tokio::spawn(http::serve_tls(listener, tls, api.clone(), workers.clone(), stopped()))
         });
-        let addresses = Addresses { tcp: tcp.address, http: http.map(|bound| bound.address) };
+        let serving = http_serving.into_iter().chain(https_serving).collect();
+        let [http, https] = [http, https].map(|bound| bound.map(|bound| bound.address));
+        let addresses = Addresses { tcp: tcp.address, http, https };
         Ok(Self { api, node, workers, accepting, registering, serving, stop_serving, addresses, storage, _lock: lock })
     }
 
@@ -100,7 +124,7 @@ impl Daemon {
         self.registering.abort();
         self.node.close_clients();
         self.stop_serving.send_replace(true);
-        if let Some(serving) = self.serving {
+        for serving in self.serving {
             // It ended early only if it panicked, which was logged.
             _ = serving.await;
         }
@@ -124,6 +148,19 @@ impl Daemon {
 /// What keeps nsqd from being one, as opposed to what is wrong with its metadata.
 fn instantiating(error: impl Into<anyhow::Error>) -> anyhow::Error {
     error.into().context("failed to instantiate nsqd")
+}
+
+/// What clients may have, and must.
+fn terms(options: &NsqdOptions) -> Result<Terms> {
+    let tls = options.tls().map(|tls| tls.config()).transpose();
+    let tls = tls.map_err(|error| anyhow!("failed to build TLS config - {error}"))?;
+    let features = Features {
+        tls_required: options.tls_required != TlsRequired::No,
+        snappy: options.snappy,
+        deflate: options.deflate,
+        ..Features::default()
+    };
+    Ok(Terms { features, tls: tls.map(|config| TlsAcceptor::from(Arc::new(config))) })
 }
 
 fn start_node(options: &NsqdOptions, data_path: &Path) -> Result<(Arc<Node>, StorageThread)> {

@@ -29,12 +29,12 @@ fn scenarios(source: &str) -> impl Iterator<Item = &str> {
     source.lines().filter_map(|line| line.strip_prefix("scenario "))
 }
 
-/// Functions that stand behind `#[test]` in `source`.
+/// Functions that stand behind `#[test]` or `#[tokio::test]` in `source`.
 fn tests(source: &str) -> impl Iterator<Item = &str> {
     let lines = source.lines().map(str::trim);
     let behind = lines.clone().skip(1);
-    let found = lines.zip(behind).filter(|(attribute, _)| *attribute == "#[test]");
-    found.filter_map(|(_, function)| function.strip_prefix("fn ")?.split('(').next())
+    let found = lines.zip(behind).filter(|(attribute, _)| ["#[test]", "#[tokio::test]"].contains(attribute));
+    found.filter_map(|(_, function)| function.trim_start_matches("async ").strip_prefix("fn ")?.split('(').next())
 }
 
 /// What stands in backquotes behind an arrow, up to the end of the list item.
@@ -55,7 +55,7 @@ fn the_list_of_differences_is_true() {
     assert!(named.len() > 50, "{named:?}");
 
     let scenario_files = texts(&workspace.join("tests/conformance"), "scn");
-    let sources: Vec<String> = ["core/src", "host-native/src", "tests/tests"]
+    let sources: Vec<String> = ["core/src", "host-native/src", "host-native/tests", "tests/tests"]
         .iter()
         .flat_map(|directory| texts(&workspace.join(directory), "rs"))
         .collect();

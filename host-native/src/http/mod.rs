@@ -5,8 +5,7 @@
 //! A request goes through [`routing`], one function of its endpoint's file, and [`respond`]. Endpoints know neither hyper's
 //! requests nor its responses but for the body they read. All decisions about messages are the node's and the core's.
 //!
-//! Deliberately absent: TLS (whoever has made a stream secure hands it to [`server::Connections`]), HTTP/2, and any
-//! authorization, which the reference does not have here either.
+//! Deliberately absent: HTTP/2, and any authorization, which the reference does not have here either.
 
 mod admin;
 pub(crate) mod body;
@@ -33,7 +32,7 @@ use std::sync::Arc;
 
 use tokio::sync::watch;
 
-pub(crate) use server::{Peer, serve};
+pub(crate) use server::{Peer, serve, serve_tls};
 pub(crate) use service::{Call, Service};
 
 use crate::config::NsqdOptions;

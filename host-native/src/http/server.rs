@@ -14,6 +14,8 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, UnixStream};
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
 
 use super::linger::Lingering;
 use super::service::{Service, answer};
@@ -27,6 +29,8 @@ const HEAD_TIME_MAX: Duration = Duration::from_secs(120);
 const HEAD_BYTES_MAX: usize = 64 * 1024;
 /// What requests under way are given to end at shutdown.
 const GRACE: Duration = Duration::from_secs(2);
+/// How long a TLS handshake may take.
+const HANDSHAKE_TIME_MAX: Duration = Duration::from_secs(10);
 
 /// Who is at the other end of a connection.
 #[derive(Clone, Debug)]
@@ -65,11 +69,17 @@ impl<S: Service> Connections<S> {
         });
     }
 
-    fn accept(&self, socket: Accepted, address: String) {
-        let peer = Peer { address, secure: false };
-        match socket {
-            Accepted::Tcp(socket) => self.serve(peer, async { TcpStream::from_std(socket) }),
-            Accepted::Unix(socket) => self.serve(peer, async { UnixStream::from_std(socket) }),
+    fn accept(&self, socket: Accepted, address: String, tls: Option<TlsAcceptor>) {
+        let peer = Peer { address, secure: tls.is_some() };
+        match (socket, tls) {
+            (Accepted::Tcp(socket), None) => self.serve(peer, async { TcpStream::from_std(socket) }),
+            (Accepted::Unix(socket), None) => self.serve(peer, async { UnixStream::from_std(socket) }),
+            (Accepted::Tcp(socket), Some(tls)) => {
+                self.serve(peer, async move { shake(&tls, TcpStream::from_std(socket)?).await });
+            }
+            (Accepted::Unix(socket), Some(tls)) => {
+                self.serve(peer, async move { shake(&tls, UnixStream::from_std(socket)?).await });
+            }
         }
     }
 
@@ -87,16 +97,46 @@ pub(crate) async fn serve<S: Service>(
     workers: Arc<Workers>,
     shutdown: impl Future<Output = ()>,
 ) {
+    serve_as("HTTP", listener, None, service, workers, shutdown).await;
+}
+
+/// As [`serve`], HTTPS.
+pub(crate) async fn serve_tls<S: Service>(
+    listener: Listener,
+    tls: TlsAcceptor,
+    service: Arc<S>,
+    workers: Arc<Workers>,
+    shutdown: impl Future<Output = ()>,
+) {
+    serve_as("HTTPS", listener, Some(tls), service, workers, shutdown).await;
+}
+
+async fn serve_as<S: Service>(
+    protocol: &str,
+    listener: Listener,
+    tls: Option<TlsAcceptor>,
+    service: Arc<S>,
+    workers: Arc<Workers>,
+    shutdown: impl Future<Output = ()>,
+) {
     let address = local_address(&listener);
-    tracing::info!("HTTP: listening on {address}");
+    tracing::info!("{protocol}: listening on {address}");
     let connections = Connections::new(service, workers);
     tokio::select! {
         () = shutdown => {}
-        () = listener.accept_all("HTTP", |socket, address| connections.accept(socket, address)) => {}
+        () = listener.accept_all(protocol, |socket, address| connections.accept(socket, address, tls.clone())) => {}
     }
     drop(listener);
     connections.close().await;
-    tracing::info!("HTTP: closing {address}");
+    tracing::info!("{protocol}: closing {address}");
+}
+
+/// The handshake of a client.
+async fn shake<T: AsyncRead + AsyncWrite + Unpin>(tls: &TlsAcceptor, stream: T) -> std::io::Result<TlsStream<T>> {
+    match tokio::time::timeout(HANDSHAKE_TIME_MAX, tls.accept(stream)).await {
+        Ok(shaken) => shaken,
+        Err(_) => Err(std::io::ErrorKind::TimedOut.into()),
+    }
 }
 
 fn local_address(listener: &Listener) -> String {

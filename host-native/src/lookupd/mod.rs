@@ -74,7 +74,7 @@ impl Lookupd {
             // An error means that the daemon is gone, which is the same order.
             _ = stopped.wait_for(|stop| *stop).await;
         }));
-        let addresses = Addresses { tcp: tcp.address, http: Some(http.address) };
+        let addresses = Addresses { tcp: tcp.address, http: Some(http.address), https: None };
         Ok(Self { workers, accepting, serving, stop_serving, addresses })
     }
 

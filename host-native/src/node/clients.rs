@@ -33,8 +33,19 @@ pub struct Profile {
     pub info: Option<Arc<ClientInfo>>,
     /// Protocol state.
     pub state: State,
+    /// What TLS came to, if the stream is in it.
+    pub tls: Option<TlsInfo>,
     /// Messages published, by topic.
     pub published: BTreeMap<TopicName, u64>,
+}
+
+/// What a TLS handshake came to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TlsInfo {
+    /// `TLS1.2` or `TLS1.3`.
+    pub version: &'static str,
+    /// As it is registered: `TLS_AES_256_GCM_SHA384`.
+    pub cipher_suite: String,
 }
 
 /// The connections of a node.

@@ -85,12 +85,16 @@ async fn start_lookupd(options: Option<NsqlookupdOptions>) -> Result<Option<Look
 fn adapt(loaded: &mut Loaded<NsqdOptions>) -> Result<()> {
     let options = &mut loaded.options;
     let asked = |flag| options.sources.is_set(flag);
-    let (tcp, http, log_level) = (asked("tcp-address"), asked("http-address"), asked("log-level"));
+    let (tcp, http, https) = (asked("tcp-address"), asked("http-address"), asked("https-address"));
+    let log_level = asked("log-level");
     if !tcp {
         options.tcp_address = ListenAddress::tcp("127.0.0.1", 4150);
     }
     if !http {
         options.http_address = Some(ListenAddress::tcp("127.0.0.1", 4151));
+    }
+    if !https {
+        options.https_address = Some(ListenAddress::tcp("127.0.0.1", 4152));
     }
     if !log_level {
         options.log_level = LogLevel::Warn;

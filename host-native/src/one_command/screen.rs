@@ -169,13 +169,17 @@ pub(super) fn running(running: &Running, data_path: &Path, paint: Paint) -> Stri
         Some(path) => row("HTTP", path),
         None => row("HTTP", "off"),
     }
-    if let Some(Addresses { tcp, http: Some(http) }) = nsqlookupd {
+    let https = addresses.https.as_deref();
+    if let Some(address) = https {
+        row("HTTPS", &format!("https://{address}"));
+    }
+    if let Some(Addresses { tcp, http: Some(http), .. }) = nsqlookupd {
         row("lookup", &format!("http://{http}"));
         row("other nsqd", &format!("register at {tcp}"));
     }
     row("data", &data_path.display().to_string());
     let lookup = nsqlookupd.iter().flat_map(|found| [Some(found.tcp.as_str()), found.http.as_deref()]);
-    row("open to", open_to([Some(addresses.tcp.as_str()), http].into_iter().chain(lookup).flatten()));
+    row("open to", open_to([Some(addresses.tcp.as_str()), http, https].into_iter().chain(lookup).flatten()));
 
     let at = if tcp == TCP_ADDRESS { String::new() } else { format!(" --nsqd-tcp-address {}", quoted(tcp.as_ref())) };
     let publish = match http.map(|address| (address, address.parse::<SocketAddr>())) {
@@ -217,8 +221,9 @@ mod tests {
     use super::*;
 
     fn shown(tcp: &str, http: Option<&str>) -> String {
-        let addresses = Addresses { tcp: tcp.to_owned(), http: http.map(str::to_owned) };
-        let nsqlookupd = Addresses { tcp: "127.0.0.1:4160".to_owned(), http: Some("127.0.0.1:4161".to_owned()) };
+        let addresses = Addresses { tcp: tcp.to_owned(), http: http.map(str::to_owned), https: None };
+        let nsqlookupd =
+            Addresses { tcp: "127.0.0.1:4160".to_owned(), http: Some("127.0.0.1:4161".to_owned()), https: None };
         let nsqlookupd = http.is_some().then_some(nsqlookupd);
         running(&Running { nsqd: addresses, nsqlookupd }, Path::new("/data"), Paint(false))
     }

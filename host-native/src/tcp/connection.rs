@@ -1,5 +1,6 @@
 //! One client connection: moves bytes between a socket and its [`Session`], requests between the session and topics, and
-//! letters from the mailbox to the session. Decides nothing.
+//! letters from the mailbox to the session; changes the stream to TLS and compression when the session asks for it. Decides
+//! nothing.
 //!
 //! A hand-written future rather than a chain of awaits, so that an idle connection keeps nothing but its state: reads go
 //! through a buffer of the thread, replies are written from one. Only what a slow reader leaves unwritten is kept; while
@@ -15,13 +16,16 @@ use std::time::Duration;
 
 use sansq_core::message::{Batch, BatchBuilder};
 use sansq_core::name::TopicName;
-use sansq_core::protocol::{Answer, ConsumerCommand, Request, RequestId, Subscribe};
+use sansq_core::protocol::{Answer, ConsumerCommand, Request, RequestId, Subscribe, Upgrade};
 use sansq_core::session::Session;
 use sansq_core::time::{Instant, Now};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::ReadBuf;
 use tokio::time::Sleep;
+use tokio_rustls::TlsAcceptor;
 
+use super::wire::Wire;
 use crate::node::{Client, Node, Stepped, TopicCell};
+use crate::streams::Stream;
 
 /// Bytes read from a socket at a time.
 const READ_BYTES: usize = 256 * 1024;
@@ -54,10 +58,16 @@ thread_local! {
 
 /// A connection's task.
 pub(super) struct Connection<S> {
-    socket: S,
+    wire: Wire<S>,
     session: Session,
     node: Arc<Node>,
     client: Arc<Client>,
+    /// For clients that ask for it.
+    tls: Option<TlsAcceptor>,
+    /// A change of the stream that waits for the reply before it to be written.
+    upgrade: Option<Upgrade>,
+    /// And one that is under way.
+    changing: bool,
     /// The topic of the subscription.
     subscribed: Option<Arc<TopicCell>>,
     /// Topics published to.
@@ -65,6 +75,8 @@ pub(super) struct Connection<S> {
     topics: Option<Box<HashMap<TopicName, Arc<TopicCell>>>>,
     /// What the socket did not take yet.
     unwritten: Vec<u8>,
+    /// A layer of the stream still holds some of what was written.
+    unflushed: bool,
     /// Input read while the session could take no more.
     unhandled: Vec<u8>,
     /// The session had to wait for an answer, and may hold a command that did: it is to be called when it wants input.
@@ -77,13 +89,23 @@ pub(super) struct Connection<S> {
     closing: bool,
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
-    pub(super) fn new(socket: S, session: Session, node: Arc<Node>, client: Arc<Client>) -> Self {
+impl<S: Stream + 'static> Connection<S> {
+    pub(super) fn new(
+        socket: S,
+        session: Session,
+        node: Arc<Node>,
+        client: Arc<Client>,
+        tls: Option<TlsAcceptor>,
+    ) -> Self {
         Self {
-            socket,
+            wire: Wire::Plain(socket),
             session,
             node,
             client,
+            tls,
+            upgrade: None,
+            changing: false,
+            unflushed: false,
             subscribed: None,
             topics: None,
             unwritten: Vec::new(),
@@ -100,7 +122,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         let now = self.node.clock.now();
         scratch.output.clear();
         let mut round = Round::default();
-        if self.unwritten.is_empty() {
+        if self.unwritten.is_empty() && !self.unflushed {
+            round.busy |= self.change_stream(cx, now, scratch);
             round.busy |= self.take_mail(now, scratch);
             if !self.closing {
                 round.busy |= self.take_input(cx, now, scratch);
@@ -150,6 +173,31 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         until <= now.mono
     }
 
+    /// Puts on the layer that the session has asked for. What was said before is written by now.
+    fn change_stream(&mut self, cx: &mut Context<'_>, now: Now, scratch: &mut Scratch) -> bool {
+        if let Some(upgrade) = self.upgrade.take() {
+            let rest = std::mem::take(&mut self.unhandled);
+            self.wire.put_on(upgrade, rest.into(), self.tls.as_ref());
+            self.changing = true;
+        }
+        if !self.changing {
+            return false;
+        }
+        let Poll::Ready(changed) = self.wire.poll_put_on(cx) else { return false };
+        self.changing = false;
+        let result = changed.map(|tls| {
+            if tls.is_some() {
+                self.client.profile.lock().tls = tls;
+            }
+        });
+        if let Err(reason) = &result {
+            tracing::error!("TCP: client({}) - {reason}", self.client.remote_address);
+        }
+        self.session.handle_upgraded(now, result, &mut scratch.requests, &mut scratch.output);
+        self.carry_out(now, scratch);
+        true
+    }
+
     /// Letters: answers, deliveries, the order to close.
     fn take_mail(&mut self, now: Now, scratch: &mut Scratch) -> bool {
         let Some(mut mail) = self.client.mailbox.collect() else { return false };
@@ -176,7 +224,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         }
         let mut input = std::mem::take(&mut scratch.input);
         let mut buffer = ReadBuf::new(&mut input);
-        let busy = match Pin::new(&mut self.socket).poll_read(cx, &mut buffer) {
+        let busy = match self.wire.poll_read(cx, &mut buffer) {
             Poll::Pending => false,
             Poll::Ready(Ok(())) if !buffer.filled().is_empty() => {
                 self.handle_bytes(now, buffer.filled(), scratch);
@@ -226,8 +274,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 Request::Consumer(command) => scratch.commands.push(command),
                 Request::Publish { id, topic, batches } => self.publish(id, topic, batches, &mut stepped),
                 Request::Subscribe(subscribe) => self.subscribe(subscribe, &mut stepped),
-                // Neither is offered yet, so no session asks for it.
-                Request::Upgrade(_) | Request::Authorize { .. } => self.closing = true,
+                Request::Upgrade(upgrade) => self.upgrade = Some(upgrade),
+                // Not offered yet, so no session asks for it.
+                Request::Authorize { .. } => self.closing = true,
             }
             self.answer(now, &mut stepped, scratch);
         }
@@ -345,7 +394,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
 
     /// Writes what was left over, then the output. `Pending` while the socket takes no more; the rest is kept.
     fn poll_write(&mut self, cx: &mut Context<'_>, now: Now, scratch: &mut Scratch) -> Poll<std::io::Result<()>> {
-        if self.unwritten.is_empty() && scratch.output.is_empty() {
+        if self.unwritten.is_empty() && scratch.output.is_empty() && !self.unflushed {
             return Poll::Ready(Ok(()));
         }
         // Replies behind a left-over wait in it: at most a heartbeat and an error, as nothing else is asked for meanwhile.
@@ -357,9 +406,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         let mut written = 0;
         let result = loop {
             if written == scratch.output.len() {
-                break Poll::Ready(Ok(()));
+                break self.wire.poll_flush(cx);
             }
-            match Pin::new(&mut self.socket).poll_write(cx, &scratch.output[written..]) {
+            match self.wire.poll_write(cx, &scratch.output[written..]) {
                 Poll::Ready(Ok(0)) => break Poll::Ready(Err(std::io::ErrorKind::WriteZero.into())),
                 Poll::Ready(Ok(n)) => written += n,
                 Poll::Ready(Err(error)) => break Poll::Ready(Err(error)),
@@ -370,6 +419,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             Poll::Pending => scratch.output[written..].to_vec(),
             Poll::Ready(_) => Vec::new(),
         };
+        self.unflushed = result.is_pending() && self.unwritten.is_empty();
         if result.is_pending() {
             self.session.handle_blocked(now, written);
         } else {
@@ -389,7 +439,7 @@ struct Round {
     over: bool,
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin> Future for Connection<S> {
+impl<S: Stream + 'static> Future for Connection<S> {
     type Output = ();
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {

@@ -2,6 +2,7 @@
 
 mod connection;
 mod listener;
+mod wire;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -9,6 +10,7 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 use sansq_core::session::{Features, Session, State};
 use tokio::net::TcpStream;
+use tokio_rustls::TlsAcceptor;
 
 use crate::node::{Client, Node, Profile};
 use crate::workers::Workers;
@@ -16,26 +18,35 @@ use connection::Connection;
 pub(crate) use listener::{Accepted, Bound};
 pub use listener::{ListenError, Listener};
 
+/// What clients may have, and must.
+#[derive(Clone)]
+pub(crate) struct Terms {
+    /// Without `tls`, which follows from there being an acceptor.
+    pub(crate) features: Features,
+    pub(crate) tls: Option<TlsAcceptor>,
+}
+
 /// Accepts clients for ever.
-pub(crate) async fn accept(listener: Listener, node: Arc<Node>, workers: Arc<Workers>) {
+pub(crate) async fn accept(listener: Listener, terms: Terms, node: Arc<Node>, workers: Arc<Workers>) {
     let accepted = |socket, remote_address| {
         tracing::info!("TCP: new client({remote_address})");
-        serve(socket, remote_address, &node, &workers);
+        serve(socket, remote_address, &terms, &node, &workers);
     };
     listener.accept_all("TCP", accepted).await;
 }
 
-fn serve(socket: Accepted, remote_address: String, node: &Arc<Node>, workers: &Workers) {
+fn serve(socket: Accepted, remote_address: String, terms: &Terms, node: &Arc<Node>, workers: &Workers) {
     let now = node.clock.now();
     let client = Arc::new(Client {
         conn: node.clients.next_id(),
         remote_address,
         connect_ts: now.wall.as_nanos() / 1_000_000_000,
         mailbox: Arc::default(),
-        profile: Mutex::new(Profile { info: None, state: State::Init, published: BTreeMap::new() }),
+        profile: Mutex::new(Profile { info: None, state: State::Init, tls: None, published: BTreeMap::new() }),
     });
     node.clients.enter(client.clone());
-    let session = Session::new(now, node.config.clone(), Features::default());
+    let Terms { features, tls } = terms.clone();
+    let session = Session::new(now, node.config.clone(), Features { tls: tls.is_some(), ..features });
     let node = node.clone();
     workers.spawn(async move {
         // A socket is registered with the poller of the thread it is served on. The connection is a task by itself: inside
@@ -43,11 +54,11 @@ fn serve(socket: Accepted, remote_address: String, node: &Arc<Node>, workers: &W
         let refuse = |error| refuse(&node, &client, &error);
         match socket {
             Accepted::Tcp(socket) => match TcpStream::from_std(socket) {
-                Ok(socket) => drop(tokio::spawn(Connection::new(socket, session, node, client))),
+                Ok(socket) => drop(tokio::spawn(Connection::new(socket, session, node, client, tls))),
                 Err(error) => refuse(error),
             },
             Accepted::Unix(socket) => match tokio::net::UnixStream::from_std(socket) {
-                Ok(socket) => drop(tokio::spawn(Connection::new(socket, session, node, client))),
+                Ok(socket) => drop(tokio::spawn(Connection::new(socket, session, node, client, tls))),
                 Err(error) => refuse(error),
             },
         }

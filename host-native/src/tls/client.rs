@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use rustls::ClientConfig;
 use rustls::client::danger::ServerCertVerifier;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
 use super::verify::{Trust, Verifier};
 use super::{MinVersion, TlsError, pem, provider};
@@ -47,15 +46,8 @@ impl ClientTls {
         let Some((cert_path, key_path)) = self.pair()? else {
             return Ok(builder.with_no_client_auth());
         };
-        let (certs, key): (Vec<CertificateDer>, PrivateKeyDer) = (pem::certificates(cert_path)?, pem::key(key_path)?);
-        match builder.with_client_auth_cert(certs, key) {
-            Ok(config) => Ok(config),
-            Err(rustls::Error::InconsistentKeys(_)) => {
-                Err(TlsError::NotAPair { cert: cert_path.clone(), key: key_path.clone() })
-            }
-            Err(error @ rustls::Error::InvalidCertificate(_)) => Err(pem::unusable(cert_path, "certificate", &error)),
-            Err(error) => Err(pem::unusable(key_path, "private key", &error)),
-        }
+        let (certs, key) = (pem::certificates(cert_path)?, pem::key(key_path)?);
+        builder.with_client_auth_cert(certs, key).map_err(|error| pem::not_a_pair(cert_path, key_path, &error))
     }
 
     /// The files of the client's certificate and of its key, if it has them.

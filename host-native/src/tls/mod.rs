@@ -1,12 +1,13 @@
-//! TLS 1.2 and 1.3, on rustls: what nsqd is connected to with, and HTTPS servers. Certificates and keys come from PEM files;
+//! TLS 1.2 and 1.3, on rustls: of clients, for nsqd and HTTPS servers, and of nsqd. Certificates and keys come from PEM files;
 //! what is wrong with them is said with the file's name, before anything is connected to.
 //!
-//! Does not know sockets: [`ClientTls::config`] makes what `tokio-rustls` and `hyper-rustls` want.
+//! Does not know sockets: [`ClientTls::config`] and [`ServerTls::config`] make what `tokio-rustls` and `hyper-rustls` want.
 //!
 //! The cryptography is ring's: it builds with a C compiler and nothing else.
 
 mod client;
 mod pem;
+mod server;
 mod verify;
 
 use std::io;
@@ -18,6 +19,7 @@ use rustls::{CertificateError, SupportedProtocolVersion};
 use thiserror::Error;
 
 pub use client::ClientTls;
+pub use server::{ClientCertificates, ServerTls};
 
 /// Why there is no TLS.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -51,6 +53,9 @@ pub enum TlsError {
     /// A certificate is of no use without its key, and the other way round.
     #[error("a {0} was given without its {1}")]
     Half(&'static str, &'static str),
+    /// Clients have to show certificates, and nobody is named who signs them.
+    #[error("certificates of clients are to be verified, and no file has the authority that signs them")]
+    NoAuthority,
     /// Two files that do not go together.
     #[error("{} is not the key of the certificate in {}", .key.display(), .cert.display())]
     NotAPair {

@@ -35,6 +35,15 @@ pub(super) fn unusable(path: &Path, what: &'static str, error: &dyn std::fmt::Di
     TlsError::Unusable { path: path.to_owned(), what, reason: error.to_string() }
 }
 
+/// Why a certificate and a key cannot be used, though each is one.
+pub(super) fn not_a_pair(cert: &Path, key: &Path, error: &rustls::Error) -> TlsError {
+    match error {
+        rustls::Error::InconsistentKeys(_) => TlsError::NotAPair { cert: cert.to_owned(), key: key.to_owned() },
+        rustls::Error::InvalidCertificate(_) => unusable(cert, "certificate", error),
+        error => unusable(key, "private key", error),
+    }
+}
+
 fn read(path: &Path) -> Result<Vec<u8>, TlsError> {
     std::fs::read(path).map_err(|error| TlsError::Unreadable { path: path.to_owned(), reason: error.to_string() })
 }

@@ -97,6 +97,34 @@ fn what_is_wrong_with_files_is_said() {
     );
     assert_eq!(said(None, Some(&cert), Some(&other_key)), "other.key is not the key of the certificate in good.pem");
     assert!(said(None, Some(&fake), Some(&key)).starts_with("fake.pem: not a usable certificate: "));
+
+    let server = |root_ca_file: Option<&PathBuf>, key: &PathBuf| {
+        let (cert, key, root_ca_file) = (cert.clone(), key.clone(), root_ca_file.cloned());
+        let (clients, min_version) = (ClientCertificates::Signed, MinVersion::default());
+        ServerTls { cert, key, root_ca_file, clients, min_version }.config().err()
+    };
+    assert_eq!(server(Some(&files.root()), &key), None);
+    assert_eq!(server(None, &key), Some(TlsError::NoAuthority));
+    assert!(matches!(server(Some(&none), &key), Some(TlsError::Unreadable { .. })));
+    assert!(matches!(server(Some(&files.root()), &other_key), Some(TlsError::NotAPair { .. })));
+}
+
+/// Its options begin at 1.0, as the reference's.
+#[test]
+fn nsqd_speaks_no_tls_before_1_2() {
+    use crate::config::nsqd::{NsqdOptions, TlsVersion};
+    let files = certificates();
+    let Pair { cert, key } = files.issue("good", "localhost").unwrap();
+    for (asked, spoken) in [
+        (TlsVersion::Tls10, MinVersion::Tls12),
+        (TlsVersion::Tls12, MinVersion::Tls12),
+        (TlsVersion::Tls13, MinVersion::Tls13),
+    ] {
+        let (tls_cert, tls_key) = (cert.clone(), key.clone());
+        let options = NsqdOptions { tls_cert, tls_key, tls_min_version: asked, ..NsqdOptions::default() };
+        assert_eq!(options.tls().unwrap().min_version, spoken);
+    }
+    assert_eq!(NsqdOptions::default().tls(), None);
 }
 
 #[test]

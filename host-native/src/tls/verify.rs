@@ -27,15 +27,21 @@ impl Trust {
     /// The authorities in the file at `path`.
     pub(super) fn named(path: &Path) -> Result<Self, TlsError> {
         let certificates = pem::certificates(path)?;
-        let mut roots = RootCertStore::empty();
-        for certificate in &certificates {
-            roots.add(certificate.clone()).map_err(|error| pem::unusable(path, "certificate", &error))?;
-        }
+        let roots = roots(path, &certificates)?;
         match WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider()).build() {
             Ok(verifier) => Ok(Self::Named { verifier, certificates }),
             Err(error) => Err(pem::unusable(path, "certificate", &error)),
         }
     }
+}
+
+/// These certificates, which are those of the file at `path`, as authorities.
+pub(super) fn roots(path: &Path, certificates: &[CertificateDer<'static>]) -> Result<RootCertStore, TlsError> {
+    let mut roots = RootCertStore::empty();
+    for certificate in certificates {
+        roots.add(certificate.clone()).map_err(|error| pem::unusable(path, "certificate", &error))?;
+    }
+    Ok(roots)
 }
 
 /// The authorities of the system, read when the first server is met: most programs that could use TLS never do.

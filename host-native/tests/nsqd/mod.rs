@@ -8,6 +8,9 @@ pub(crate) struct Nsqd {
     child: Child,
     /// Where it listens.
     pub(crate) tcp: String,
+    /// Where its HTTP API is.
+    #[allow(dead_code, reason = "not used by every test program")]
+    pub(crate) http: String,
     _data: tempfile::TempDir,
 }
 
@@ -33,11 +36,19 @@ impl Nsqd {
             .spawn()
             .unwrap();
         let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
-        let listening = |line: String| line.split_once("TCP: listening on ").map(|(_, address)| address.to_owned());
-        let tcp = lines.by_ref().map_while(Result::ok).find_map(listening).unwrap();
+        let (mut tcp, mut http) = (None, None);
+        while tcp.is_none() || http.is_none() {
+            let line = lines.next().expect("it listens").unwrap();
+            for (protocol, address) in [(" TCP: listening on ", &mut tcp), (" HTTP: listening on ", &mut http)] {
+                if let Some((_, at)) = line.split_once(protocol) {
+                    *address = Some(at.to_owned());
+                }
+            }
+        }
+        let (tcp, http) = (tcp.unwrap(), http.unwrap());
         // It must not block on a full pipe.
         std::thread::spawn(move || lines.for_each(drop));
-        Self { child, tcp, _data: data }
+        Self { child, tcp, http, _data: data }
     }
 }
 

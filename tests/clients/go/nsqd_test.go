@@ -52,15 +52,16 @@ type nsqd struct {
 	dataPath string
 	tcp      string
 	http     string
+	flags    []string
 	process  *exec.Cmd
 	logDone  chan struct{}
 	log      strings.Builder
 }
 
 // startNsqd runs an nsqd until the end of the test, which also checks that it exits cleanly.
-func startNsqd(t *testing.T) *nsqd {
+func startNsqd(t *testing.T, flags ...string) *nsqd {
 	t.Helper()
-	n := &nsqd{t: t, dataPath: t.TempDir(), tcp: "127.0.0.1:0", http: "127.0.0.1:0"}
+	n := &nsqd{t: t, dataPath: t.TempDir(), tcp: "127.0.0.1:0", http: "127.0.0.1:0", flags: flags}
 	t.Cleanup(func() {
 		n.stop()
 		if t.Failed() {
@@ -77,6 +78,7 @@ var listening = regexp.MustCompile(`(TCP|HTTP): listening on (127\.0\.0\.1:\d+)`
 func (n *nsqd) start() {
 	n.t.Helper()
 	words := append(command(), "-data-path", n.dataPath, "-tcp-address", n.tcp, "-http-address", n.http)
+	words = append(words, n.flags...)
 	process := exec.Command(words[0], words[1:]...)
 	stderr, err := process.StderrPipe()
 	if err == nil {

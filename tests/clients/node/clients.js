@@ -60,10 +60,10 @@ export class Producer {
   #writer
   #lost = null
 
-  static async connect(address) {
+  static async connect(address, options = {}) {
     const [host, port] = address.split(':')
     const producer = new Producer()
-    producer.#writer = new nsq.Writer(host, Number(port))
+    producer.#writer = new nsq.Writer(host, Number(port), options)
     producer.#writer.on('error', (error) => (producer.#lost = error))
     producer.#writer.connect()
     await until(() => producer.#writer.ready, () => `the writer is not connected: ${producer.#lost}`)
@@ -134,8 +134,8 @@ class Clients {
     return this.#keep(new Consumer(this.#nsqd.tcp, channel, handler, options))
   }
 
-  async produce() {
-    return this.#keep(await Producer.connect(this.#nsqd.tcp))
+  async produce(options) {
+    return this.#keep(await Producer.connect(this.#nsqd.tcp, options))
   }
 
   stuckConsumer() {

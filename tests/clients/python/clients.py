@@ -31,7 +31,7 @@ def never_answer(message):
 class Consumer:
     """A reader that writes down each message before the handler gets it."""
 
-    def __init__(self, address, channel, handler=finish, max_in_flight=5):
+    def __init__(self, address, channel, handler=finish, max_in_flight=5, **options):
         self.deliveries = []
         self.handler = handler
         self.reader = nsq.Reader(
@@ -43,6 +43,7 @@ class Consumer:
             msg_timeout=MSG_TIMEOUT,
             requeue_delay=0,
             max_backoff_duration=8,  # a step is about 0.2 s
+            **options,
         )
 
     def _handle(self, message):
@@ -64,8 +65,8 @@ class Consumer:
 class Producer:
     """A writer whose calls return when nsqd has answered OK."""
 
-    def __init__(self, address):
-        self.writer = nsq.Writer([address], reconnect_interval=0.1)
+    def __init__(self, address, **options):
+        self.writer = nsq.Writer([address], reconnect_interval=0.1, **options)
 
     async def connected(self):
         await until(
@@ -126,8 +127,8 @@ class Clients:
     def consume(self, channel, handler=finish, **options):
         return self._keep(Consumer(self.nsqd.tcp, channel, handler, **options))
 
-    async def produce(self):
-        return await self._keep(Producer(self.nsqd.tcp)).connected()
+    async def produce(self, **options):
+        return await self._keep(Producer(self.nsqd.tcp, **options)).connected()
 
     def stuck_consumer(self):
         return self._keep(StuckConsumer(self.nsqd.tcp))

@@ -1,8 +1,10 @@
 //! What must hold between nsqd's options, what this build cannot do, and what may change while it runs.
 
-use super::{NsqdOptions, TlsClientAuthPolicy, TlsRequired};
+use super::{NsqdOptions, TlsClientAuthPolicy, TlsRequired, TlsVersion};
 use crate::config::Choice;
 use crate::log::LogLevel;
+use crate::tls::{ClientCertificates, MinVersion, ServerTls};
+use std::path::Path;
 use std::time::Duration;
 use thiserror::Error;
 
@@ -118,22 +120,33 @@ impl NsqdOptions {
 
     /// Each thing that was asked for and that this build does not offer yet. A feature leaves this list when it comes.
     pub fn unavailable(&self) -> Vec<Unavailable> {
-        const TLS: &str = "TLS";
-        let set = |flag| self.sources.is_set(flag);
         [
-            ("tls-cert", TLS, !self.tls_cert.as_os_str().is_empty()),
-            ("tls-key", TLS, !self.tls_key.as_os_str().is_empty()),
-            ("tls-required", TLS, set("tls-required") && self.tls_required != TlsRequired::No),
-            ("tls-client-auth-policy", "client certificates", self.tls_client_auth_policy != TlsClientAuthPolicy::None),
             ("auth-http-address", "authorization", !self.auth_http_addresses.is_empty()),
             ("statsd-address", "statsd reports", !self.statsd_address.is_empty()),
-            ("snappy", "compression", self.snappy && set("snappy")),
-            ("deflate", "compression", self.deflate && set("deflate")),
         ]
         .into_iter()
         .filter(|(_, _, asked)| *asked)
         .map(|(flag, feature, _)| Unavailable { flag, feature, protects: PROTECTIONS.contains(&flag) })
         .collect()
+    }
+
+    /// How TLS is done, if it is.
+    pub fn tls(&self) -> Option<ServerTls> {
+        let given = |path: &Path| (!path.as_os_str().is_empty()).then(|| path.to_owned());
+        Some(ServerTls {
+            cert: given(&self.tls_cert)?,
+            key: given(&self.tls_key)?,
+            root_ca_file: given(&self.tls_root_ca_file),
+            clients: match self.tls_client_auth_policy {
+                TlsClientAuthPolicy::None => ClientCertificates::Ignored,
+                TlsClientAuthPolicy::Require => ClientCertificates::Any,
+                TlsClientAuthPolicy::RequireVerify => ClientCertificates::Signed,
+            },
+            min_version: match self.tls_min_version {
+                TlsVersion::Tls10 | TlsVersion::Tls11 | TlsVersion::Tls12 => MinVersion::Tls12,
+                TlsVersion::Tls13 => MinVersion::Tls13,
+            },
+        })
     }
 
     /// Experiments that were enabled and that do not exist; nsqd says nothing about them.

@@ -142,7 +142,7 @@ options! {
         "tls-required" => tls_required: TlsRequired = TlsRequired::No,
             "Refuses clients without TLS. With tcp-https, plain HTTP still answers.";
         "tls-min-version" => tls_min_version: TlsVersion = TlsVersion::Tls10,
-            "The oldest version of TLS a client may speak.";
+            "The oldest version of TLS a client may speak. What is older than 1.2 is never spoken.";
         "tls-client-auth-policy" => tls_client_auth_policy: TlsClientAuthPolicy = TlsClientAuthPolicy::None,
             "Asks clients for a certificate (require), and checks who signed it (require-verify). Implies --tls-required.";
         "tls-root-ca-file" <"FILE"> => tls_root_ca_file: PathBuf = PathBuf::new(),

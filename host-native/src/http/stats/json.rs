@@ -79,7 +79,7 @@ struct Entry {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub_counts: Vec<PubCount>,
     tls: bool,
-    tls_cipher_suite: &'static str,
+    tls_cipher_suite: String,
     tls_version: &'static str,
     tls_negotiated_protocol: &'static str,
     tls_negotiated_protocol_is_mutual: bool,
@@ -179,6 +179,7 @@ fn of_channel<'a>(snapshot: &Snapshot<'_>, channel: &'a ChannelStats) -> Channel
 
 fn of_client(snapshot: &Snapshot<'_>, client: &Client, consumer: Option<&ConsumerStats>) -> Entry {
     let profile = client.profile.lock().clone();
+    let (tls_version, tls_cipher_suite) = profile.tls.map_or_else(Default::default, |it| (it.version, it.cipher_suite));
     let only = snapshot.topic.as_ref();
     let counts = profile.published.into_iter().filter(|(topic, _)| only.is_none_or(|only| only == topic));
     let host = || split_address(&client.remote_address).0.to_owned();
@@ -205,8 +206,8 @@ fn of_client(snapshot: &Snapshot<'_>, client: &Client, consumer: Option<&Consume
         topology_region: text(|info| &info.topology_region).unwrap_or_default(),
         pub_counts: counts.map(|(topic, count)| PubCount { topic: topic.to_string(), count }).collect(),
         tls,
-        tls_cipher_suite: "",
-        tls_version: "",
+        tls_cipher_suite,
+        tls_version,
         tls_negotiated_protocol: "",
         tls_negotiated_protocol_is_mutual: tls,
     }
