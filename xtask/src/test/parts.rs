@@ -36,6 +36,7 @@ pub(super) const PARTS: &[Part] = &[
     Part { name: "wasm", about: "the core's tests in wasm", on_its_own: false, run: wasm },
     Part { name: "package", about: "the npm package, packed and installed", on_its_own: false, run: package },
     Part { name: "demo", about: "the simulator's page, in a browser", on_its_own: false, run: demo },
+    Part { name: "admin", about: "nsqadmin's pages, in a browser", on_its_own: false, run: admin },
 ];
 
 fn lint(steps: &mut Steps) -> Result<()> {
@@ -145,6 +146,17 @@ fn demo(steps: &mut Steps) -> Result<()> {
     Ok(())
 }
 
+fn admin(steps: &mut Steps) -> Result<()> {
+    setup::CHROMIUM.ensure()?;
+    let directory = root().join("tests/admin");
+    setup::node_modules(&directory)?;
+    build_daemons(steps)?;
+    let mut tests = words(&["npm", "test", "--silent"]);
+    tests.env("SANSQ_PROGRAMS", steps.target.join("release"));
+    steps.step(Runner::Node, tests.current_dir(directory))?;
+    Ok(())
+}
+
 /// The suites of client libraries, with the package's broker in nsqd's place. It has no disk to come back from.
 fn clients_on_package(steps: &mut Steps, package: &Path) -> Result<()> {
     let nsqd = format!("node {}", package.join("nsqd.js").display());
@@ -170,13 +182,18 @@ fn with_daemon(steps: &mut Steps, tests: &mut Command) -> Result<()> {
     if std::env::var_os("SANSQ_NSQD").is_some() {
         return Ok(());
     }
-    if !steps.step(Runner::None, cargo().args(["build", "--quiet", "--release", "--package", "sansq"]))? {
-        bail!("there is no daemon to test");
-    }
+    build_daemons(steps)?;
     let nsqd = steps.target.join("release/nsqd");
     // The variable is split at spaces. Tests find the usual place themselves.
     if !nsqd.to_string_lossy().contains(char::is_whitespace) {
         tests.env("SANSQ_NSQD", nsqd);
+    }
+    Ok(())
+}
+
+fn build_daemons(steps: &mut Steps) -> Result<()> {
+    if !steps.step(Runner::None, cargo().args(["build", "--quiet", "--release", "--package", "sansq"]))? {
+        bail!("there is no daemon to test");
     }
     Ok(())
 }

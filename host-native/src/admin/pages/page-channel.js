@@ -8,8 +8,8 @@ import { graphColumns, Rate } from './graphite.js'
 import { icon } from './icons.js'
 import { useLive } from './live.js'
 import { Trouble } from './notices.js'
-import { Action, BacklogCard, Badge, Card, Charts, Head, latencyColumns, Loading, Paused, Tiles } from './panels.js'
-import { NodeName, split } from './page-topic.js'
+import { Action, BacklogCard, Badge, Card, Charts, Head, latencyColumns, Loading, number, Paused, split, Tiles } from './panels.js'
+import { NodeName } from './page-topic.js'
 import { PeekDrawer } from './peek.js'
 import { Table } from './table.js'
 import * as format from './format.js'
@@ -59,13 +59,13 @@ const nodeColumns = (channel) => [
   },
   { key: 'depth', title: 'Waiting', width: 100, value: (row) => row.depth, cell: (row) => html`<b class=${row.depth ? '' : 'zero'}>${format.count(row.depth)}</b>` },
   { key: 'split', title: 'Memory + disk', width: 130, drop: 6, value: (row) => row.backend_depth, cell: split },
-  { key: 'flight', title: 'In flight', width: 86, value: (row) => row.in_flight_count, cell: (row) => format.count(row.in_flight_count) },
-  { key: 'deferred', title: 'Deferred', width: 86, drop: 4, value: (row) => row.deferred_count, cell: (row) => format.count(row.deferred_count) },
-  { key: 'requeued', title: 'Requeued', width: 90, drop: 5, value: (row) => row.requeue_count, cell: (row) => format.count(row.requeue_count) },
-  { key: 'timedout', title: 'Timed out', width: 90, drop: 5, value: (row) => row.timeout_count, cell: (row) => format.count(row.timeout_count) },
-  { key: 'messages', title: 'Messages', width: 112, drop: 2, value: (row) => row.message_count, cell: (row) => format.count(row.message_count) },
-  { key: 'rate', title: 'In', width: 84, drop: 3, value: (row) => row.rate, cell: (row) => format.rate(row.rate) },
-  { key: 'out', title: 'Out', width: 84, drop: 2, value: (row) => row.out, cell: (row) => format.rate(row.out) },
+  { key: 'flight', title: 'In flight', width: 86, value: (row) => row.in_flight_count, cell: (row) => number(row.in_flight_count) },
+  { key: 'deferred', title: 'Deferred', width: 86, drop: 4, value: (row) => row.deferred_count, cell: (row) => number(row.deferred_count) },
+  { key: 'requeued', title: 'Requeued', width: 90, drop: 5, value: (row) => row.requeue_count, cell: (row) => number(row.requeue_count) },
+  { key: 'timedout', title: 'Timed out', width: 90, drop: 5, value: (row) => row.timeout_count, cell: (row) => number(row.timeout_count) },
+  { key: 'messages', title: 'Messages', width: 112, drop: 2, value: (row) => row.message_count, cell: (row) => number(row.message_count) },
+  { key: 'rate', title: 'In', width: 84, drop: 3, value: (row) => row.rate, cell: (row) => number(row.rate, format.rate) },
+  { key: 'out', title: 'Out', width: 84, drop: 2, value: (row) => row.out, cell: (row) => number(row.out, format.rate) },
   {
     key: 'clients', title: 'Consumers', width: 94, value: (row) => row.client_count,
     cell: (row) => (row.client_count ? format.count(row.client_count) : html`<b class=${row.depth ? 'alarm' : 'zero'}>0</b>`),
@@ -128,10 +128,10 @@ const clientColumns = (attributed) => [
     cell: (row) => html`<b class=${row.ready_count > 0 && row.in_flight_count >= row.ready_count ? 'alarm' : row.in_flight_count ? '' : 'zero'}>${format.count(row.in_flight_count)}</b>`,
   },
   { key: 'ready', title: 'RDY', width: 76, value: (row) => row.ready_count, cell: (row) => (row.ready_count ? format.count(row.ready_count) : html`<b class="alarm">0</b>`) },
-  { key: 'pace', title: 'Finishes', width: 92, drop: 1, value: (row) => row.finish_rate, cell: (row) => format.rate(row.finish_rate), hint: 'Per second, over the last states' },
-  { key: 'finished', title: 'Finished', width: 100, drop: 6, value: (row) => row.finish_count, cell: (row) => format.count(row.finish_count) },
-  { key: 'requeued', title: 'Requeued', width: 90, drop: 5, value: (row) => row.requeue_count, cell: (row) => format.count(row.requeue_count) },
-  { key: 'messages', title: 'Messages', width: 100, drop: 2, value: (row) => row.message_count, cell: (row) => format.count(row.message_count) },
+  { key: 'pace', title: 'Finishes', width: 92, drop: 1, value: (row) => row.finish_rate, cell: (row) => number(row.finish_rate, format.rate), hint: 'Per second, over the last states' },
+  { key: 'finished', title: 'Finished', width: 100, drop: 6, value: (row) => row.finish_count, cell: (row) => number(row.finish_count) },
+  { key: 'requeued', title: 'Requeued', width: 90, drop: 5, value: (row) => row.requeue_count, cell: (row) => number(row.requeue_count) },
+  { key: 'messages', title: 'Messages', width: 100, drop: 2, value: (row) => row.message_count, cell: (row) => number(row.message_count) },
   { key: 'connected', title: 'Connected', width: 112, drop: 3, value: (row) => row.connected, cell: (row) => format.duration(Math.floor(row.connected / 1e9) * 1000) },
 ]
 

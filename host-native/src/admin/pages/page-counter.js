@@ -4,7 +4,7 @@ import { link } from './config.js'
 import { html, useEffect, useMemo, useRef, useState } from './preact.js'
 import { useLive } from './live.js'
 import { Trouble } from './notices.js'
-import { Head, Loading } from './panels.js'
+import { Head, Loading, number } from './panels.js'
 import { Chart } from './sparkline.js'
 import { useMedia } from './store.js'
 import { Table } from './table.js'
@@ -51,8 +51,8 @@ function useRunning(total, rate) {
 const columns = () => [
   { key: 'topic', title: 'Topic', text: true, value: (row) => row.topic, cell: (row) => html`<a class="name" href=${link('topics', row.topic)}>${row.topic}</a>` },
   { key: 'channel', title: 'Channel', text: true, value: (row) => row.channel, cell: (row) => html`<a class="name" href=${link('topics', row.topic, row.channel)}>${row.channel}</a>` },
-  { key: 'nodes', title: 'Nodes', width: 80, drop: 1, value: (row) => row.nodes, cell: (row) => format.count(row.nodes) },
-  { key: 'count', title: 'Messages', width: 130, value: (row) => row.count, cell: (row) => format.count(row.count) },
+  { key: 'nodes', title: 'Nodes', width: 80, drop: 1, value: (row) => row.nodes, cell: (row) => number(row.nodes) },
+  { key: 'count', title: 'Messages', width: 130, value: (row) => row.count, cell: (row) => number(row.count) },
 ]
 
 /** @param {CounterEvent | null} event */

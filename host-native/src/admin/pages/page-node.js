@@ -7,7 +7,7 @@ import { clientName } from './backlog.js'
 import { icon } from './icons.js'
 import { useLive } from './live.js'
 import { Trouble } from './notices.js'
-import { Badge, Head, Loading, Paused, Tiles } from './panels.js'
+import { Badge, Head, Loading, number, Paused, split, Tiles } from './panels.js'
 import { Table } from './table.js'
 import * as format from './format.js'
 
@@ -77,14 +77,14 @@ function channelLines(topic, channel, flipped) {
 const columns = (flip, node) => {
   const of = (/** @type {Line} */ line) => /** @type {any} */ (line.client ?? line.channel ?? line.topic)
   const counted = (/** @type {string} */ key, /** @type {string} */ title, /** @type {number} */ width, /** @type {number | undefined} */ drop) => ({
-    key, title, width, drop, cell: (/** @type {Line} */ line) => (of(line)[key] === undefined ? '' : format.count(of(line)[key])),
+    key, title, width, drop, cell: (/** @type {Line} */ line) => (of(line)[key] === undefined ? '' : number(of(line)[key])),
   })
   return [
     { key: 'name', title: 'Topic, channel, consumer', text: true, cell: (line) => html`<${Name} line=${line} flip=${flip} />` },
     { ...counted('depth', 'Waiting', 96, undefined), cell: (line) => (line.client ? '' : html`<b class=${of(line).depth ? '' : 'zero'}>${format.count(of(line).depth)}</b>`) },
     {
       key: 'split', title: 'Memory + disk', width: 130, drop: 6,
-      cell: (line) => (line.client ? '' : `${format.count(of(line).memory_depth)} + ${format.count(of(line).backend_depth)}`),
+      cell: (line) => (line.client ? '' : split(of(line))),
     },
     counted('in_flight_count', 'In flight', 86, 2),
     counted('ready_count', 'RDY', 76, 3),
@@ -92,10 +92,10 @@ const columns = (flip, node) => {
     counted('requeue_count', 'Requeued', 90, 7),
     counted('timeout_count', 'Timed out', 90, 7),
     counted('message_count', 'Messages', 112, 1),
-    { key: 'rate', title: 'In', width: 84, drop: 3, cell: (line) => (line.client || of(line).rate === undefined ? '' : format.rate(of(line).rate)) },
+    { key: 'rate', title: 'In', width: 84, drop: 3, cell: (line) => (line.client || of(line).rate === undefined ? '' : number(of(line).rate, format.rate)) },
     {
       key: 'clients', title: 'Consumers', width: 94,
-      drop: 4, cell: (line) => (line.channel && !line.client ? format.count(line.channel.client_count) : ''),
+      drop: 4, cell: (line) => (line.channel && !line.client ? number(line.channel.client_count) : ''),
     },
     {
       key: 'tombstone', title: '', width: 52, drop: 1, hidden: !config.is_admin || config.lookupd.length === 0,

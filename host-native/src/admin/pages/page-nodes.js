@@ -5,7 +5,7 @@ import { html, useMemo } from './preact.js'
 import { ask } from './dialogs.js'
 import { useLive } from './live.js'
 import { Trouble } from './notices.js'
-import { Badge, Head, Loading, Tiles } from './panels.js'
+import { Badge, Head, Loading, number, Tiles } from './panels.js'
 import { Table } from './table.js'
 import * as format from './format.js'
 
@@ -60,9 +60,9 @@ const columns = () => [
       ${row.reachable === false && html`<${Badge} kind="bad" title=${row.error}>does not answer</${Badge}>`}`,
   },
   { key: 'host', title: 'Host', width: 120, text: true, drop: 5, value: (row) => row.hostname, cell: (row) => html`<span class="name">${row.hostname}</span>` },
-  { key: 'tcp', title: 'TCP', width: 60, drop: 7, value: (row) => row.tcp_port, cell: (row) => row.tcp_port },
+  { key: 'tcp', title: 'TCP', width: 72, drop: 7, value: (row) => row.tcp_port, cell: (row) => row.tcp_port },
   {
-    key: 'version', title: 'Version', width: 140, text: true, drop: 2, value: (row) => row.version,
+    key: 'version', title: 'Version', width: 130, text: true, drop: 2, value: (row) => row.version,
     cell: (row) => html`${row.version}${row.out_of_date && html`<${Badge} kind="paused" title="Another node has a newer version">out of date</${Badge}>`}`,
   },
   {
@@ -72,9 +72,9 @@ const columns = () => [
   { key: 'lookupds', title: 'nsqlookupds', width: 100, drop: 3, hidden: config.lookupd.length === 0, value: known, cell: Lookupds, hint: 'How many of the nsqlookupds know it' },
   { key: 'topics', title: 'Topics', width: 140, value: (row) => row.topics?.length ?? 0, cell: Topics, drop: 1 },
   { key: 'depth', title: 'Waiting', width: 90, value: (row) => row.depth, cell: (row) => html`<b class=${row.depth ? '' : 'zero'}>${format.count(row.depth)}</b>` },
-  { key: 'rate', title: 'In', width: 80, value: (row) => row.rate, cell: (row) => format.rate(row.rate) },
-  { key: 'messages', title: 'Messages', width: 104, drop: 2, value: (row) => row.message_count, cell: (row) => format.count(row.message_count) },
-  { key: 'clients', title: 'Connections', width: 104, drop: 3, value: (row) => row.client_count, cell: (row) => format.count(row.client_count) },
+  { key: 'rate', title: 'In', width: 80, value: (row) => row.rate, cell: (row) => number(row.rate, format.rate) },
+  { key: 'messages', title: 'Messages', width: 104, drop: 2, value: (row) => row.message_count, cell: (row) => number(row.message_count) },
+  { key: 'clients', title: 'Connections', width: 104, drop: 3, value: (row) => row.client_count, cell: (row) => number(row.client_count) },
 ]
 
 /** @param {Producer} row */

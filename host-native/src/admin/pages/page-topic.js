@@ -9,7 +9,7 @@ import { graphColumns, Rate } from './graphite.js'
 import { icon } from './icons.js'
 import { useLive } from './live.js'
 import { Trouble } from './notices.js'
-import { Action, BacklogCard, Card, Charts, Head, latencyColumns, Loading, Paused, Tiles } from './panels.js'
+import { Action, BacklogCard, Card, Charts, Head, latencyColumns, Loading, number, Paused, split, Tiles } from './panels.js'
 import { PeekDrawer } from './peek.js'
 import { Sparkline } from './sparkline.js'
 import { Table } from './table.js'
@@ -18,12 +18,6 @@ import * as format from './format.js'
 /** @typedef {import('./types.js').TopicStats} TopicStats */
 /** @typedef {import('./types.js').ChannelStats} ChannelStats */
 /** @typedef {import('./types.js').TopicEvent} TopicEvent */
-
-/**
- * Memory and disk, with what they are of.
- * @param {{ memory_depth: number, backend_depth: number }} row
- */
-export const split = ({ memory_depth, backend_depth }) => `${format.count(memory_depth)} + ${format.count(backend_depth)}`
 
 /**
  * @param {import('./types.js').Latency | null | undefined} latency
@@ -40,13 +34,13 @@ const channelColumns = (latency) => [
     cell: (row) => html`<span class="with-spark"><${Sparkline} samples=${row.history?.depth} kind="depth" /><b class=${row.depth ? '' : 'zero'}>${format.count(row.depth)}</b></span>`,
   },
   { key: 'split', title: 'Memory + disk', width: 130, drop: 6, value: (row) => row.backend_depth, cell: split },
-  { key: 'flight', title: 'In flight', width: 86, value: (row) => row.in_flight_count, cell: (row) => format.count(row.in_flight_count) },
-  { key: 'deferred', title: 'Deferred', width: 86, drop: 4, value: (row) => row.deferred_count, cell: (row) => format.count(row.deferred_count) },
-  { key: 'requeued', title: 'Requeued', width: 90, drop: 5, value: (row) => row.requeue_count, cell: (row) => format.count(row.requeue_count) },
-  { key: 'timedout', title: 'Timed out', width: 90, drop: 5, value: (row) => row.timeout_count, cell: (row) => format.count(row.timeout_count) },
-  { key: 'messages', title: 'Messages', width: 112, drop: 2, value: (row) => row.message_count, cell: (row) => format.count(row.message_count) },
+  { key: 'flight', title: 'In flight', width: 86, value: (row) => row.in_flight_count, cell: (row) => number(row.in_flight_count) },
+  { key: 'deferred', title: 'Deferred', width: 86, drop: 4, value: (row) => row.deferred_count, cell: (row) => number(row.deferred_count) },
+  { key: 'requeued', title: 'Requeued', width: 90, drop: 5, value: (row) => row.requeue_count, cell: (row) => number(row.requeue_count) },
+  { key: 'timedout', title: 'Timed out', width: 90, drop: 5, value: (row) => row.timeout_count, cell: (row) => number(row.timeout_count) },
+  { key: 'messages', title: 'Messages', width: 112, drop: 2, value: (row) => row.message_count, cell: (row) => number(row.message_count) },
   {
-    key: 'out', title: 'Out', width: 84, drop: 2, value: (row) => row.out, cell: (row) => format.rate(row.out), hint: 'Messages delivered per second',
+    key: 'out', title: 'Out', width: 84, drop: 2, value: (row) => row.out, cell: (row) => number(row.out, format.rate), hint: 'Messages delivered per second',
   },
   {
     key: 'clients', title: 'Consumers', width: 94, value: (row) => row.client_count,
@@ -65,10 +59,10 @@ const nodeColumns = (latency) => [
     key: 'node', title: 'Node', text: true, value: (row) => row.node,
     cell: (row) => (row.node === '*' ? html`<b>All nodes</b>` : html`<${NodeName} row=${row} />${row.paused && html`<${Paused} />`}`),
   },
-  { key: 'depth', title: 'Not in a channel yet', width: 160, value: (row) => row.depth, cell: (row) => format.count(row.depth), hint: "The depth of the topic's own queue" },
+  { key: 'depth', title: 'Not in a channel yet', width: 160, value: (row) => row.depth, cell: (row) => number(row.depth), hint: "The depth of the topic's own queue" },
   { key: 'split', title: 'Memory + disk', width: 130, drop: 6, value: (row) => row.backend_depth, cell: split },
-  { key: 'messages', title: 'Messages', width: 112, value: (row) => row.message_count, cell: (row) => format.count(row.message_count) },
-  { key: 'rate', title: 'In', width: 84, drop: 3, value: (row) => row.rate, cell: (row) => format.rate(row.rate) },
+  { key: 'messages', title: 'Messages', width: 112, value: (row) => row.message_count, cell: (row) => number(row.message_count) },
+  { key: 'rate', title: 'In', width: 84, drop: 3, value: (row) => row.rate, cell: (row) => number(row.rate, format.rate) },
   { key: 'channels', title: 'Channels', width: 90, drop: 3, value: (row) => row.channels?.length ?? 0, cell: (row) => format.count(row.channels?.length ?? 0) },
   ...latencyColumns(latency),
   {

@@ -6,7 +6,7 @@ import { foldTopics } from './history.js'
 import { graphColumns } from './graphite.js'
 import { useLive } from './live.js'
 import { Trouble } from './notices.js'
-import { Badge, Head, Loading, Paused, Tiles } from './panels.js'
+import { Badge, Head, Loading, number, Paused, Tiles } from './panels.js'
 import { Sparkline } from './sparkline.js'
 import { Table } from './table.js'
 import * as format from './format.js'
@@ -27,16 +27,16 @@ const columns = () => [
   },
   {
     key: 'rate', title: 'In', width: 170, drop: 2, value: (row) => row.rate, hint: 'Messages published per second',
-    cell: (row) => html`<span class="with-spark"><${Sparkline} samples=${row.samples.rate} kind="rate" />${dim(row.rate, format.rate(row.rate))}</span>`,
+    cell: (row) => html`<span class="with-spark"><${Sparkline} samples=${row.samples.rate} kind="rate" />${number(row.rate, format.rate)}</span>`,
   },
-  { key: 'out', title: 'Out', width: 84, drop: 5, value: (row) => row.out, cell: (row) => dim(row.out, format.rate(row.out)), hint: 'Messages delivered by channels per second' },
-  { key: 'flight', title: 'In flight', width: 86, drop: 4, value: (row) => row.in_flight_count, cell: (row) => dim(row.in_flight_count) },
-  { key: 'deferred', title: 'Deferred', width: 86, drop: 9, value: (row) => row.deferred_count, cell: (row) => dim(row.deferred_count) },
-  { key: 'messages', title: 'Messages', width: 112, drop: 7, value: (row) => row.message_count, cell: (row) => dim(row.message_count) },
-  { key: 'channels', title: 'Channels', width: 84, drop: 8, value: (row) => row.channels, cell: (row) => dim(row.channels) },
-  { key: 'clients', title: 'Consumers', width: 94, drop: 3, value: (row) => row.client_count, cell: (row) => dim(row.client_count) },
+  { key: 'out', title: 'Out', width: 84, drop: 5, value: (row) => row.out, cell: (row) => number(row.out, format.rate), hint: 'Messages delivered by channels per second' },
+  { key: 'flight', title: 'In flight', width: 86, drop: 4, value: (row) => row.in_flight_count, cell: (row) => number(row.in_flight_count) },
+  { key: 'deferred', title: 'Deferred', width: 86, drop: 9, value: (row) => row.deferred_count, cell: (row) => number(row.deferred_count) },
+  { key: 'messages', title: 'Messages', width: 112, drop: 7, value: (row) => row.message_count, cell: (row) => number(row.message_count) },
+  { key: 'channels', title: 'Channels', width: 84, drop: 8, value: (row) => row.channels, cell: (row) => number(row.channels) },
+  { key: 'clients', title: 'Consumers', width: 94, drop: 3, value: (row) => row.client_count, cell: (row) => number(row.client_count) },
   {
-    key: 'worst', title: 'Mostly in', width: 210, drop: 1, text: true, value: (row) => row.worst?.channel_name, hint: 'Where most of the waiting messages are',
+    key: 'worst', title: 'Mostly in', width: 240, drop: 1, text: true, value: (row) => row.worst?.channel_name, hint: 'Where most of the waiting messages are',
     cell: (row) =>
       row.worst && row.depth > 0 && row.worst.depth > 0
         ? html`<span class="worst"><b>${format.percent(row.worst.depth, row.depth)}</b> ${row.worst.channel_name
@@ -46,13 +46,6 @@ const columns = () => [
   },
   ...graphColumns('topic', (row) => [row.topic_name, '']),
 ]
-
-/**
- * What is nothing is there, but does not shout.
- * @param {number | null | undefined} value
- * @param {string} [text]
- */
-const dim = (value, text = format.count(value)) => (value ? text : html`<span class="zero">${text}</span>`)
 
 export function TopicsPage() {
   const { data, trouble } = useLive({ view: 'topics' }, foldTopics)

@@ -96,6 +96,22 @@ export function BacklogCard({ backlog, topic }) {
   </section>`
 }
 
+/**
+ * What is nothing is there, but does not shout.
+ * @param {number | null | undefined} value
+ * @param {(value: number | null | undefined) => string} [show]
+ */
+export const number = (value, show = format.count) => (value ? show(value) : html`<span class="zero">${show(value)}</span>`)
+
+/**
+ * What is in memory, and what is on disk.
+ * @param {{ memory_depth: number, backend_depth: number }} row
+ */
+export const split = ({ memory_depth, backend_depth }) => {
+  const text = `${format.count(memory_depth)} + ${format.count(backend_depth)}`
+  return memory_depth + backend_depth > 0 ? text : html`<span class="zero">${text}</span>`
+}
+
 /** What a page shows until the first state has come. */
 export const Loading = () => html`<p class="loading" role="status">Asking the cluster…</p>`
 
