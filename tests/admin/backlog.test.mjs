@@ -66,6 +66,26 @@ test('how a backlog moves', async (t) => {
   assert.equal(await moves([null, null, 5]), '')
 })
 
+test('histories of topics go on with what is pushed', async (t) => {
+  const made = await cluster(t)
+  const page = await open(t, made)
+  const topic = (topic_name, more) => ({ topic_name, depth: 0, ...more })
+  const folded = await page.evaluate(async (events) => {
+    const { foldTopics } = await import('/static/history.js')
+    let topics = null
+    for (const event of events) topics = foldTopics(topics, event)
+    return [...topics.rows.values()].map(({ topic_name, depth, samples }) => [topic_name, depth, samples.depth, samples.rate])
+  }, [
+    { topics: ['a', 'b', 'gone'].map((name) => topic(name, { history: { interval_ms: 2000, depth: [1, 2], rate: [0, 3] } })) },
+    { partial: true, samples: 1, removed: ['gone'], topics: [topic('a', { depth: 5, append: { depth: [5], rate: [4] } })] },
+    // An action is seen at once, and time has not gone on.
+    { partial: true, samples: 0, removed: [], topics: [topic('a', { depth: 0, append: { depth: [], rate: [] } })] },
+    { partial: true, samples: 2, removed: [], topics: [topic('b', { depth: 9, append: { depth: [8, 9], rate: [1, 1] } }), topic('new', { depth: 1, append: { depth: [1], rate: [null] } })] },
+  ])
+  // Of b nothing was said once: it was as before.
+  assert.deepEqual(folded, [['a', 0, [1, 2, 5], [0, 3, 4]], ['b', 9, [1, 2, 2, 8, 9], [0, 3, 3, 1, 1]], ['new', 1, [1], [null]]])
+})
+
 test('numbers as people read them', async (t) => {
   const made = await cluster(t)
   const page = await open(t, made)

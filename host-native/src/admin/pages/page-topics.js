@@ -23,11 +23,11 @@ const columns = () => [
   },
   {
     key: 'depth', title: 'Waiting', width: 170, value: (row) => row.depth, hint: 'Messages in queues, of the topic and of its channels',
-    cell: (row) => html`<span class="with-spark"><${Sparkline} samples=${row.samples.depth} kind="depth" /><b class=${row.depth > 0 ? '' : 'zero'}>${format.count(row.depth)}</b></span>`,
+    cell: (row) => html`<span class="with-spark"><${Sparkline} samples=${row.samples.depth} kind="depth" full=${row.span} /><b class=${row.depth > 0 ? '' : 'zero'}>${format.count(row.depth)}</b></span>`,
   },
   {
     key: 'rate', title: 'In', width: 170, drop: 2, value: (row) => row.rate, hint: 'Messages published per second',
-    cell: (row) => html`<span class="with-spark"><${Sparkline} samples=${row.samples.rate} kind="rate" />${number(row.rate, format.rate)}</span>`,
+    cell: (row) => html`<span class="with-spark"><${Sparkline} samples=${row.samples.rate} kind="rate" full=${row.span} />${number(row.rate, format.rate)}</span>`,
   },
   { key: 'out', title: 'Out', width: 84, drop: 5, value: (row) => row.out, cell: (row) => number(row.out, format.rate), hint: 'Messages delivered by channels per second' },
   { key: 'flight', title: 'In flight', width: 86, drop: 4, value: (row) => row.in_flight_count, cell: (row) => number(row.in_flight_count) },

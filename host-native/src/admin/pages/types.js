@@ -149,7 +149,7 @@ export {}
  */
 
 /** @typedef {{ at: number, message: string }} Event */
-/** @typedef {Event & { topics: TopicRow[], partial?: boolean, removed?: string[] }} TopicsEvent */
+/** `samples`: by how many time has gone on. @typedef {Event & { topics: TopicRow[], partial?: boolean, removed?: string[], samples?: number }} TopicsEvent */
 /** @typedef {Event & { topic: TopicStats }} TopicEvent */
 /** @typedef {Event & { channel: ChannelStats }} ChannelEvent */
 /** @typedef {Event & { nodes: Producer[] }} NodesEvent */
