@@ -1,4 +1,4 @@
-//! What Sansq's nsqd has beyond the reference: `/metrics`, `--completions`, `--log-format`.
+//! What Sansq's nsqd has beyond the reference: `/metrics`, `--completions`, `--log-format`, peeking.
 //!
 //! Given the reference, each test checks that it has nothing of the kind, so the list stays true.
 
@@ -189,4 +189,90 @@ fn check_json_line(line: &str, level: &str) -> Value {
     assert_eq!((&value["level"], &value["prefix"]), (&Value::from(level), &Value::from("[a \"b\"]")), "{line}");
     assert!(!value["message"].as_str().unwrap().is_empty(), "{line}");
     value
+}
+
+/// What a peek at `target` shows: the whole answer, and of each message its body, place and attempts.
+fn peek(daemon: &Daemon, target: &str) -> (Value, Vec<String>) {
+    let response = http::get(daemon.http, target).unwrap();
+    assert_eq!(response.status, 200, "{}", String::from_utf8_lossy(&response.body));
+    let answer: Value = serde_json::from_slice(&response.body).unwrap();
+    let text = |message: &Value, key: &str| message[key].as_str().unwrap().to_owned();
+    let messages = answer["messages"].as_array().unwrap().iter();
+    let shown = messages.map(|it| format!("{} {} {}", text(it, "body"), text(it, "place"), it["attempts"])).collect();
+    (answer, shown)
+}
+
+#[test]
+fn a_peek_shows_messages_and_changes_nothing() {
+    let (daemon, mut consumer) = busy_daemon();
+    if daemon.face() == Face::Reference {
+        assert_eq!(http::get(daemon.http, "/channel/peek?topic=t&channel=c").unwrap().status, 404);
+        return;
+    }
+    http::post(daemon.http, "/pub?topic=t&defer=60000", b"later\xff").unwrap();
+    let target = "/channel/peek?topic=t&channel=c";
+    let (answer, shown) = peek(&daemon, target);
+    assert_eq!(shown, ["one in_flight 1", "two queued 0", "three queued 0", "bGF0ZXL/ deferred 0"]);
+    let (in_flight, deferred) = (&answer["messages"][0], &answer["messages"][3]);
+    let times = |message: &Value, key: &str| message[key].as_i64().unwrap() - message["timestamp"].as_i64().unwrap();
+    assert_eq!(in_flight["client"], consumer.stream().local_addr().unwrap().to_string());
+    let second = 1_000_000_000;
+    assert!((50 * second..70 * second).contains(&times(in_flight, "deadline")), "{in_flight}");
+    assert!((50 * second..70 * second).contains(&times(deferred, "due")), "{deferred}");
+    assert_eq!((&deferred["encoding"], &deferred["body_bytes"]), (&"base64".into(), &6.into()));
+    assert_eq!((&answer["memory_depth"], &answer["backend_depth"]), (&2.into(), &0.into()));
+    let (short, shown) = peek(&daemon, "/channel/peek?topic=t&channel=c&limit=1&body_bytes=2");
+    assert_eq!(shown, ["on in_flight 1", "tw queued 0", "la deferred 0"]);
+    assert_eq!(short["messages"][0]["truncated"], true);
+    assert_eq!(peek(&daemon, target).1.len(), 4, "nothing has moved");
+
+    consumer.send(b"RDY 3\n");
+    for body in [b"two".as_slice(), b"three"] {
+        let message = consumer.expect_message(PATIENCE).unwrap();
+        assert_eq!((message.body.as_slice(), message.attempts), (body, 1));
+    }
+}
+
+#[test]
+fn a_peek_shows_what_is_on_disk_only() {
+    let daemon = Daemon::start(&["--mem-queue-size=0"]).unwrap();
+    if daemon.face() == Face::Reference {
+        return;
+    }
+    let post = |target: &str, body: &[u8]| assert_eq!(http::post(daemon.http, target, body).unwrap().status, 200);
+    post("/mpub?topic=t", b"one\ntwo\nthree");
+    assert_eq!(peek(&daemon, "/topic/peek?topic=t").1, ["one queued 0", "two queued 0", "three queued 0"]);
+    post("/channel/create?topic=t&channel=c", b"");
+    // After a restart nothing is in memory.
+    let daemon = daemon.restart().unwrap();
+    let (answer, shown) = peek(&daemon, "/channel/peek?topic=t&channel=c&limit=2");
+    assert_eq!(shown, ["one queued 0", "two queued 0"]);
+    assert_eq!((&answer["memory_depth"], &answer["backend_depth"]), (&0.into(), &3.into()));
+    assert_eq!(peek(&daemon, "/topic/peek?topic=t").1, [""; 0]);
+    let mut consumer = Connection::open_v2(daemon.tcp).unwrap();
+    consumer.send(b"SUB t c\nRDY 1\n");
+    consumer.expect_response("OK", PATIENCE).unwrap();
+    let message = consumer.expect_message(PATIENCE).unwrap();
+    assert_eq!((message.body.as_slice(), message.attempts), (b"one".as_slice(), 1));
+}
+
+#[test]
+fn a_peek_at_nothing_says_so_and_creates_nothing() {
+    let daemon = Daemon::start(&[]).unwrap();
+    if daemon.face() == Face::Reference {
+        return;
+    }
+    let refused = |target: &str, status: u16, message: &str| {
+        let response = http::get(daemon.http, target).unwrap();
+        let body = String::from_utf8(response.body).unwrap();
+        assert_eq!((response.status, body), (status, format!("{{\"message\":\"{message}\"}}")), "{target}");
+    };
+    refused("/topic/peek", 400, "MISSING_ARG_TOPIC");
+    refused("/topic/peek?topic=t", 404, "TOPIC_NOT_FOUND");
+    refused("/channel/peek?topic=t&channel=c", 404, "TOPIC_NOT_FOUND");
+    http::post(daemon.http, "/topic/create?topic=t", b"").unwrap();
+    refused("/channel/peek?topic=t", 400, "MISSING_ARG_CHANNEL");
+    refused("/channel/peek?topic=t&channel=c", 404, "CHANNEL_NOT_FOUND");
+    refused("/topic/peek?topic=t&limit=1000", 400, "INVALID_ARG_LIMIT");
+    refused("/topic/peek?topic=t&body_bytes=x", 400, "INVALID_ARG_BODY_BYTES");
 }

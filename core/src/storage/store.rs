@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use crate::message::BatchBuilder;
+use crate::message::{BatchBuilder, Run};
 use crate::name::LogId;
 use crate::time::Instant;
 
@@ -169,6 +169,12 @@ impl<F: Files> Store<F> {
         self.found.remove(&stem);
         self.logs.insert(log.clone(), queue);
         Ok(())
+    }
+
+    /// The next up to `limit` records that [`Read`](StorageEffect::Read) would hand out, without handing them out; fewer once they
+    /// take `bytes_max`. None of a log that is not open.
+    pub fn peek(&mut self, log: &LogId, limit: usize, bytes_max: usize) -> Result<Vec<Run>, StorageError> {
+        self.logs.get(log).map_or(Ok(Vec::new()), |queue| queue.peek(limit, bytes_max, &mut self.files))
     }
 
     /// Puts all records appended to the log so far on the device.

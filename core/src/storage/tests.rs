@@ -491,3 +491,46 @@ fn damage_anywhere_neither_hangs_nor_hides_what_is_before_it() {
         }
     }
 }
+
+#[test]
+fn a_peek_shows_what_comes_next_and_leaves_it_there() {
+    let mut rig = Rig::new(96);
+    rig.open();
+    rig.append(1..=7).unwrap();
+    let due = Timestamp::from_nanos(50);
+    rig.append_run(run([8], Some(due)), false).unwrap();
+    assert_eq!(rig.read(1).unwrap(), (vec![1], 7));
+    let peek = |rig: &mut Rig, limit, bytes_max| -> Vec<(u64, Option<Timestamp>)> {
+        let runs = rig.store.peek(&log(), limit, bytes_max).unwrap();
+        runs.iter().flat_map(Run::messages).map(|message| (message.id.0, message.due)).collect()
+    };
+    let ids = |found: Vec<(u64, Option<Timestamp>)>| found.into_iter().map(|(id, _)| id).collect::<Vec<_>>();
+    assert_eq!(ids(peek(&mut rig, 3, 1000)), [2, 3, 4], "across files");
+    assert_eq!(ids(peek(&mut rig, 100, 33)), [2, 3], "a record is whole");
+    assert_eq!(peek(&mut rig, 100, 1000).last(), Some(&(8, Some(due))));
+    assert_eq!(rig.read(1000).unwrap().0[0], 2);
+}
+
+#[test]
+fn a_peek_is_stopped_by_damage_and_leaves_it_to_the_reader() {
+    let mut rig = Rig::new(1000);
+    rig.open();
+    rig.append(1..=3).unwrap();
+    rig.store.files().write_at(DATA, 64, b"\xff\xff").unwrap();
+    let found = rig.store.peek(&log(), 9, 1000).unwrap();
+    assert_eq!(found.iter().flat_map(Run::messages).map(|message| message.id.0).collect::<Vec<_>>(), [1, 2]);
+    assert!(rig.store.take_events().is_empty());
+    assert!(rig.store.peek(&LogId { channel: None, ..log() }, 9, 1000).unwrap().is_empty(), "a log that is not open");
+}
+
+#[test]
+fn a_peek_at_a_large_record_takes_a_second_look() {
+    let mut rig = Rig::new(1 << 20);
+    rig.open();
+    let body = vec![7; 100_000];
+    let message =
+        Message { id: MessageId(1), timestamp: Timestamp::from_nanos(1), attempts: 0, due: None, body: &body };
+    rig.append_run(Run::whole(Arc::new(crate::message::Batch::single(message))), false).unwrap();
+    let found = rig.store.peek(&log(), 9, 1000).unwrap();
+    assert_eq!(found[0].messages().next().unwrap().body, body);
+}

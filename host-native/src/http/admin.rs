@@ -13,8 +13,8 @@ use super::respond::{Failure, Outcome, Reply};
 use crate::node::TopicCell;
 
 const MISSING_ARG_TOPIC: Failure = Failure::bad("MISSING_ARG_TOPIC");
-const TOPIC_NOT_FOUND: Failure = Failure::new(StatusCode::NOT_FOUND, "TOPIC_NOT_FOUND");
-const CHANNEL_NOT_FOUND: Failure = Failure::new(StatusCode::NOT_FOUND, "CHANNEL_NOT_FOUND");
+pub(super) const TOPIC_NOT_FOUND: Failure = Failure::new(StatusCode::NOT_FOUND, "TOPIC_NOT_FOUND");
+pub(super) const CHANNEL_NOT_FOUND: Failure = Failure::new(StatusCode::NOT_FOUND, "CHANNEL_NOT_FOUND");
 
 /// The topic named by a query that must name one.
 pub(super) fn topic_of(query: &Query) -> Result<TopicName, Failure> {
@@ -78,7 +78,7 @@ pub(super) async fn channel(api: &Api, action: ChannelAction, query: Option<&str
 }
 
 /// An existing topic, and the name of a channel that it may have.
-fn channel_of(api: &Api, query: &Query) -> Result<(Arc<TopicCell>, ChannelName), Failure> {
+pub(super) fn channel_of(api: &Api, query: &Query) -> Result<(Arc<TopicCell>, ChannelName), Failure> {
     let topic = query.get("topic").ok_or(MISSING_ARG_TOPIC)?;
     let topic = TopicName::parse(topic).map_err(|_| Failure::bad("INVALID_ARG_TOPIC"))?;
     let channel = query.get("channel").ok_or(Failure::bad("MISSING_ARG_CHANNEL"))?;

@@ -16,6 +16,7 @@ mod info;
 pub(crate) mod json;
 mod linger;
 mod metrics;
+mod peek;
 mod process;
 mod publish;
 pub(crate) mod query;
@@ -92,6 +93,8 @@ impl Service for Api {
             Endpoint::Stats => stats::stats(&self, query).await,
             Endpoint::Topic(action) => admin::topic(&self, action, query).await,
             Endpoint::Channel(action) => admin::channel(&self, action, query).await,
+            Endpoint::PeekTopic => peek::topic(&self, query).await,
+            Endpoint::PeekChannel => peek::channel(&self, query).await,
             Endpoint::ReadConfig => settings::read(&self, param),
             Endpoint::WriteConfig => settings::write(&self, param, body).await,
             Endpoint::Metrics => metrics::metrics(&self).await,

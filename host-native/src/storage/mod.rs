@@ -14,6 +14,7 @@ use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::thread::JoinHandle;
 use std::time::Instant as StdInstant;
 
+use sansq_core::message::Run;
 use sansq_core::name::LogId;
 use sansq_core::storage::{
     Durability, OpId, StorageCompletion, StorageEffect, StorageError, StorageOp, StorageReply, Store, StoreOptions,
@@ -118,6 +119,11 @@ impl StorageHandle {
     /// Whether the disk takes anything. Blocks.
     pub fn probe(&self) -> Result<(), StorageError> {
         self.call(Store::probe)
+    }
+
+    /// The next up to `limit` records of `log` that are not in memory yet; fewer once they take `bytes_max`. They stay where they are. Blocks.
+    pub fn peek(&self, log: LogId, limit: usize, bytes_max: usize) -> Result<Vec<Run>, StorageError> {
+        self.call(move |store| store.peek(&log, limit, bytes_max))
     }
 
     fn call<T: Send + 'static>(
