@@ -10,12 +10,14 @@ mod broker;
 mod events;
 mod failure;
 mod options;
+#[cfg(feature = "panic-on-demand")]
 mod panic;
 mod simulation;
 mod stats;
 mod time;
 
 pub use broker::Broker;
+#[cfg(feature = "panic-on-demand")]
 pub use panic::*;
 pub use simulation::Simulation;
 

@@ -1,32 +1,9 @@
-//! What is left of a panic. On wasm it ends in a trap, which says nothing; the message waits here for the package, which asks
-//! for it when a call has trapped.
-
-use std::sync::{Mutex, Once, PoisonError};
+//! A panic, on demand. On wasm it is a trap and nothing else: the package knows what to do about those.
 
 use wasm_bindgen::prelude::wasm_bindgen;
 
-static MESSAGE: Mutex<Option<String>> = Mutex::new(None);
-static HOOK: Once = Once::new();
-
-/// Has panics keep their message. Called when the module starts.
-#[wasm_bindgen(start)]
-pub fn start() {
-    HOOK.call_once(|| {
-        std::panic::set_hook(Box::new(|info| {
-            *MESSAGE.lock().unwrap_or_else(PoisonError::into_inner) = Some(info.to_string());
-        }));
-    });
-}
-
-/// The message and place of the panic that made a call trap; `undefined` if it was something else, such as a lack of memory.
+/// Panics: how the package's tests see what becomes of it. Not in what is published.
 #[wasm_bindgen]
-pub fn panic_message() -> Option<String> {
-    MESSAGE.lock().unwrap_or_else(PoisonError::into_inner).take()
-}
-
-/// Panics with `message`: how the package's tests see what becomes of a panic. Not in what is published.
-#[cfg(feature = "panic-on-demand")]
-#[wasm_bindgen]
-pub fn panic_with(message: &str) {
-    panic!("{message}");
+pub fn panic_here() {
+    panic!("on demand");
 }

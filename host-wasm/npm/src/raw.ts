@@ -57,13 +57,7 @@ function isStackOverflow(error: unknown): boolean {
 
 /** After a trap: the reason, and a fresh instance. */
 function giveUp(cause: unknown): SansqPanic {
-  let message: string | undefined
-  try {
-    message = glue.panic_message()
-  } catch {
-    // It trapped again: then what the engine says must do.
-  }
-  panic = new SansqPanic(message ?? `the module trapped: ${String(cause)}`, { cause })
+  panic = new SansqPanic(`the module trapped: ${String(cause)}`, { cause })
   generation += 1
   glue.__wbg_reset_state()
   return panic

@@ -1,7 +1,7 @@
 //! What tasks need beyond Rust, and how a machine gets it.
 //!
 //! With `CI=true` the machine is ours: a missing tool is installed, or the task fails. On anybody else's nothing is installed
-//! outside `target` and `node_modules`, except a target of their rustup; what needs a tool that is missing says so
+//! outside `target` and `node_modules`, except a component of their rustup; what needs a tool that is missing says so
 //! ([`Missing`]) and is left out.
 
 pub(crate) mod wasm;

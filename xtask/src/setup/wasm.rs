@@ -1,7 +1,8 @@
 //! Building for wasm32-unknown-unknown, and the tools that go with wasm-bindgen.
 //!
-//! The standard library for that target comes from rustup. Where rustup cannot fetch it, Debian's compiler builds its own from
-//! source, in a target directory of its own: two compilers in one directory rebuild each other's crates.
+//! The standard library is built from source with the rest: only so it is optimised for size, and a panic is a trap without the
+//! code that words it. The sources come from rustup. Where rustup cannot fetch them, Debian's compiler builds its own, in a target
+//! directory of its own: two compilers in one directory rebuild each other's crates.
 //! The tools must have the version of the crate; they are installed under `target` where the PATH does not have them.
 
 use std::path::{Path, PathBuf};
@@ -12,6 +13,9 @@ use anyhow::{Context, Result, ensure};
 use super::{Missing, apt_install, cargo, is_ci, root, run, words, works};
 
 const TARGET: &str = "wasm32-unknown-unknown";
+const BUILD_STD: [&str; 2] = ["-Zbuild-std=std,panic_abort", "-Zbuild-std-features=optimize_for_size"];
+/// Of what is built for the package. Its errors quote texts, so those are formatted even for debugging; values are not.
+const FLAGS: &str = "-Zunstable-options -Cpanic=immediate-abort -Zlocation-detail=none -Zfmt-debug=shallow";
 /// The compiler, the sources of its standard library, and its linker.
 const DEBIAN: [&str; 4] = ["rustc-web", "cargo-web", "rust-web-src", "lld-22"];
 const DEBIAN_LINKER: &str = "/usr/bin/wasm-ld-22";
@@ -29,10 +33,10 @@ pub(crate) struct Wasm {
 impl Wasm {
     /// Finds or installs what is needed. `target` is the target directory of this run.
     pub(crate) fn ensure(target: &Path) -> Result<Self> {
-        let debian = !has_std() && !works(words(&["rustup", "target", "add", TARGET]).current_dir(root()));
+        let debian = !has_sources() && !works(words(&["rustup", "component", "add", "rust-src"]).current_dir(root()));
         if debian && !works(words(&["dpkg-query", "--show"]).args(DEBIAN)) {
             if !is_ci() {
-                return Err(Missing(format!("the standard library for {TARGET}")).into());
+                return Err(Missing("the source of the standard library (rust-src)".to_owned()).into());
             }
             apt_install(&DEBIAN)?;
         }
@@ -46,24 +50,26 @@ impl Wasm {
         let mut command;
         if self.debian {
             command = Command::new("/usr/bin/cargo");
-            command.current_dir(root()).args([verb, "-Z", "build-std=std,panic_abort"]);
-            command.envs([("RUSTC", "/usr/bin/rustc"), ("RUSTDOC", "/usr/bin/rustdoc"), ("RUSTC_BOOTSTRAP", "1")]);
+            command.current_dir(root());
+            command.envs([("RUSTC", "/usr/bin/rustc"), ("RUSTDOC", "/usr/bin/rustdoc")]);
             command.env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_LINKER", DEBIAN_LINKER);
             // Of the other compiler.
             command.env_remove("LD_LIBRARY_PATH").env_remove("CARGO");
         } else {
             command = cargo();
-            command.arg(verb);
         }
-        command.args(["--target", TARGET, "--target-dir"]).arg(&self.target);
+        // For `-Z`.
+        command.env("RUSTC_BOOTSTRAP", "1");
+        command.arg(verb).args(BUILD_STD).args(["--target", TARGET, "--target-dir"]).arg(&self.target);
         command.env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUNNER", self.tools.join(TOOLS[1]));
         command
     }
 
-    /// Builds the library of `package` in a profile, with these features of it.
+    /// Builds the library of `package` in a profile, with these features of it. A panic in it is a trap, and no more.
     pub(crate) fn build(&self, package: &str, profile: &str, features: &[&str]) -> Command {
         let mut command = self.cargo("build");
         command.args(["--quiet", "--profile", profile, "--package", package]);
+        command.env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUSTFLAGS", FLAGS);
         command.args(features.iter().flat_map(|feature| ["--features", feature]));
         command
     }
@@ -80,13 +86,13 @@ impl Wasm {
     }
 }
 
-/// Whether the compiler in use has a standard library for the target.
-fn has_std() -> bool {
-    let Ok(output) = words(&["rustc", "--print", "target-libdir", "--target", TARGET]).current_dir(root()).output()
-    else {
+/// Whether the compiler in use has the sources of its standard library.
+fn has_sources() -> bool {
+    let Ok(output) = words(&["rustc", "--print", "sysroot"]).current_dir(root()).output() else {
         return false;
     };
-    Path::new(String::from_utf8_lossy(&output.stdout).trim()).is_dir()
+    let sysroot = String::from_utf8_lossy(&output.stdout);
+    Path::new(sysroot.trim()).join("lib/rustlib/src/rust/library/std").is_dir()
 }
 
 /// Where the tools of the right version are.
