@@ -3,7 +3,7 @@
 import { config, link } from './config.js'
 import { html } from './preact.js'
 import { ask } from './dialogs.js'
-import { failures, say } from './notices.js'
+import { failures, saidOf, say } from './notices.js'
 import { warning } from './live.js'
 import { go } from './router.js'
 import { channelLosses, queueLosses, topicLosses } from './losses.js'
@@ -35,7 +35,7 @@ export function onAction(listener) {
  */
 function done(text, answer) {
   const message = answer?.message ?? ''
-  if (message) say(`${text}, but not everywhere.`, { detail: message.replace(/^WARNING: /, ''), bad: true })
+  if (message) say(`${text}, but not everywhere.`, { detail: saidOf(message), bad: true })
   else say(`${text}.`)
   for (const listener of listeners) listener()
 }

@@ -60,8 +60,15 @@ export function failures(message) {
 function reason(text) {
   if (/refused/i.test(text)) return 'connection refused'
   if (/time[d -]*out|deadline|elapsed/i.test(text)) return 'no answer in time'
-  return text.trim()
+  return text.trim().replace(/^no answer within/, 'nothing within')
 }
+
+/**
+ * The same in lines, one for each who did not answer; as it came where nobody is named.
+ * @param {string} message
+ */
+export const saidOf = (message) =>
+  failures(message).map(({ who, what, lookupd }) => `${lookupd ? 'nsqlookupd' : 'nsqd'} ${who}: ${what}`).join('\n') || message.replace(/^WARNING: /, '')
 
 /** A bar for what could not be asked; what is shown is without it. */
 export function Warning() {
