@@ -19,6 +19,8 @@ pub(crate) enum Metric {
     Memory,
     /// Resident memory in KB (1,000 bytes) for each connection.
     MemoryPerConnection,
+    /// Resident memory in bytes for each registration of an nsqlookupd, without the bytes of its names.
+    MemoryPerRegistration,
     /// Times a second that some thread of the daemon was switched out, having been woken before.
     WakeUps,
     /// The daemon's CPU time in percent of one core.
@@ -39,6 +41,7 @@ impl Metric {
             Self::P99 => "p99 ms",
             Self::Memory => "memory MB",
             Self::MemoryPerConnection => "memory KB/connection",
+            Self::MemoryPerRegistration => "memory B/registration",
             Self::WakeUps => "wake-ups/s",
             Self::CpuShare => "CPU %",
             Self::OfSyncedWriter => "% of synced writer",
@@ -55,6 +58,7 @@ impl Metric {
             Self::P99 => "p99_ms",
             Self::Memory => "memory_mb",
             Self::MemoryPerConnection => "memory_kb_per_connection",
+            Self::MemoryPerRegistration => "memory_bytes_per_registration",
             Self::WakeUps => "wake_ups_per_second",
             Self::CpuShare => "cpu_percent",
             Self::OfSyncedWriter => "percent_of_synced_writer",

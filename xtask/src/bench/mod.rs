@@ -30,10 +30,10 @@ use scenarios::{ALL, Bench, Needs, Scenario};
 /// Arguments of `cargo xtask bench`.
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// Our daemon, instead of a release build of this project; words are separated by white space
+    /// Our nsqd, instead of a release build of this project; words are separated by white space. nsqlookupd is beside it
     #[arg(long, value_name = "COMMAND")]
     ours: Option<String>,
-    /// The daemon to compare with: a command, or host:port of one that runs already (a throwaway: topics stay behind)
+    /// The nsqd to compare with: a command, or host:port of one that runs already (a throwaway: topics stay behind)
     #[arg(long, value_name = "COMMAND|HOST:PORT")]
     against: Option<String>,
     /// How often each scenario runs on each daemon; medians are shown
@@ -189,16 +189,16 @@ fn target_dir() -> Result<PathBuf> {
     Ok(program.ancestors().nth(2).context("a target directory around this program")?.to_owned())
 }
 
-/// Builds our nsqd for release.
+/// Builds our nsqd, and nsqlookupd beside it, for release.
 fn build(target_dir: &Path) -> Result<Source> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let status = Command::new(cargo)
-        .args(["build", "--release", "--package", "sansq", "--bin", "nsqd", "--target-dir"])
+        .args(["build", "--release", "--package", "sansq", "--bin", "nsqd", "--bin", "nsqlookupd", "--target-dir"])
         .arg(target_dir)
         .current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
         .status()?;
     if !status.success() {
-        bail!("our nsqd does not build");
+        bail!("our daemons do not build");
     }
     let program = target_dir.join("release/nsqd");
     Ok(Source::Command(vec![program.to_string_lossy().into_owned()]))

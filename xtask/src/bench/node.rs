@@ -41,9 +41,33 @@ impl Source {
     }
 }
 
+/// Which daemon.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Program {
+    /// The one that was named.
+    Nsqd,
+    /// The one beside it: `/usr/bin/nsqlookupd` for `/usr/bin/nsqd`, `sansq nsqlookupd` for `sansq nsqd`.
+    Nsqlookupd,
+}
+
+impl Program {
+    /// The command that starts it, for one that starts nsqd.
+    fn command(self, nsqd: &[String]) -> Result<Vec<String>> {
+        let mut words = nsqd.to_vec();
+        if self == Self::Nsqlookupd {
+            let word = words.iter_mut().rfind(|word| word.ends_with("nsqd")).context("a command that ends in nsqd")?;
+            word.truncate(word.len() - "nsqd".len());
+            word.push_str("nsqlookupd");
+        }
+        Ok(words)
+    }
+}
+
 /// What a scenario asks of the daemon it runs on.
 #[derive(Clone, Copy)]
 pub(crate) struct NodeOptions {
+    /// Which one.
+    pub(crate) program: Program,
     /// Flags beyond the data path and the addresses.
     pub(crate) flags: &'static [&'static str],
     /// Channels that exist before the start, 100 to a topic. They come from a prepared `nsqd.dat`: created one by one, the
@@ -55,6 +79,8 @@ pub(crate) struct NodeOptions {
 pub(crate) struct Node {
     /// Its TCP address.
     pub(crate) address: SocketAddr,
+    /// Where its HTTP API is, if it was started here.
+    pub(crate) http: Option<SocketAddr>,
     started: Option<Started>,
 }
 
@@ -68,8 +94,8 @@ impl Node {
     /// Starts `source` with its data below `dir`, or refers to the running one.
     pub(crate) fn start(source: &Source, options: NodeOptions, dir: &Path) -> Result<Self> {
         match source {
-            Source::Address(address) => Ok(Self { address: *address, started: None }),
-            Source::Command(words) => start(words, options, dir),
+            Source::Address(address) => Ok(Self { address: *address, http: None, started: None }),
+            Source::Command(words) => start(&options.program.command(words)?, options, dir),
         }
     }
 
@@ -102,7 +128,9 @@ fn start(words: &[String], options: NodeOptions, dir: &Path) -> Result<Node> {
     }
     let mut command = Command::new(&words[0]);
     command.args(&words[1..]);
-    command.arg("--data-path").arg(data.path());
+    if options.program == Program::Nsqd {
+        command.arg("--data-path").arg(data.path());
+    }
     command.args(["--tcp-address", "127.0.0.1:0", "--http-address", "127.0.0.1:0"]).args(options.flags);
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
     // SAFETY: the closure runs in the child between fork and exec and makes one system call, which allocates nothing.
@@ -113,30 +141,40 @@ fn start(words: &[String], options: NodeOptions, dir: &Path) -> Result<Node> {
     let mut child = command.spawn().with_context(|| format!("start {}", words[0]))?;
     let stderr = child.stderr.take().context("standard error of the daemon")?;
     let log = Log::default();
-    let address = follow(stderr, log.clone()).recv_timeout(START_PATIENCE);
-    match address {
-        Ok(address) => Ok(Node { address, started: Some(Started { child, log, _data: data }) }),
+    let addresses = follow(stderr, log.clone()).recv_timeout(START_PATIENCE);
+    match addresses {
+        Ok((address, http)) => {
+            Ok(Node { address, http: Some(http), started: Some(Started { child, log, _data: data }) })
+        }
         Err(_) => {
             let _ = child.kill();
             let _ = child.wait();
-            anyhow::bail!("{} did not say `TCP: listening on`; it said:\n{log}", words.join(" "))
+            anyhow::bail!(
+                "{} did not say `TCP: listening on` and `HTTP: listening on`; it said:\n{log}",
+                words.join(" ")
+            )
         }
     }
 }
 
-/// Reads the log to its end; sends the TCP address when it comes by.
-fn follow(stderr: ChildStderr, log: Log) -> mpsc::Receiver<SocketAddr> {
-    let (address_found, address) = mpsc::channel();
+/// Reads the log to its end; sends the addresses for TCP and HTTP when both have come by.
+fn follow(stderr: ChildStderr, log: Log) -> mpsc::Receiver<(SocketAddr, SocketAddr)> {
+    let (addresses_found, addresses) = mpsc::channel();
     thread::spawn(move || {
+        let (mut tcp, mut http) = (None, None);
         for line in BufReader::new(stderr).lines().map_while(Result::ok) {
-            let found = line.split_once("TCP: listening on ").and_then(|(_, address)| address.trim().parse().ok());
+            let found =
+                |before| line.split_once(before).and_then(|(_, address): (_, &str)| address.trim().parse().ok());
+            tcp = tcp.or_else(|| found("TCP: listening on "));
+            http = http.or_else(|| found("HTTP: listening on "));
             log.push(line);
-            if let Some(found) = found {
-                let _ = address_found.send(found);
+            if let Some(both) = tcp.zip(http) {
+                // Received once; nobody listens to the repetitions.
+                let _ = addresses_found.send(both);
             }
         }
     });
-    address
+    addresses
 }
 
 /// The last lines of a daemon's log.

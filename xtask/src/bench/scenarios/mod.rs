@@ -4,6 +4,7 @@ mod durable;
 mod idle;
 mod latency;
 mod lateness;
+mod lookup;
 mod throughput;
 
 use std::path::Path;
@@ -13,12 +14,13 @@ use anyhow::Result;
 
 use super::connection::Connection;
 use super::metric::Metric::{
-    CpuPerMessage, Memory, MemoryPerConnection, OfSyncedWriter, P50, P99, Throughput, WakeUps,
+    CpuPerMessage, Memory, MemoryPerConnection, MemoryPerRegistration, OfSyncedWriter, P50, P99, Throughput, WakeUps,
 };
 use super::metric::Target::{AtLeast, AtMost, TimesOther};
 use super::metric::{Metric, Outcome, Target};
-use super::node::{Node, NodeOptions};
+use super::node::{Node, NodeOptions, Program};
 use super::proc::Process;
+use lookup::Names;
 use throughput::Holder;
 
 /// One workload and what is expected of it.
@@ -48,11 +50,12 @@ pub(crate) enum Needs {
     PublishAck,
 }
 
-const DEFAULTS: NodeOptions = NodeOptions { flags: &[], channels: 0 };
-const IN_MEMORY: NodeOptions = NodeOptions { flags: &["--mem-queue-size=5000000"], channels: 0 };
-const ON_DISK: NodeOptions = NodeOptions { flags: &["--mem-queue-size=0"], channels: 0 };
-const SYNCED: NodeOptions = NodeOptions { flags: &["--publish-ack=synced"], channels: 0 };
-const MANY_CHANNELS: NodeOptions = NodeOptions { flags: &[], channels: 10_000 };
+const DEFAULTS: NodeOptions = NodeOptions { program: Program::Nsqd, flags: &[], channels: 0 };
+const IN_MEMORY: NodeOptions = NodeOptions { flags: &["--mem-queue-size=5000000"], ..DEFAULTS };
+const ON_DISK: NodeOptions = NodeOptions { flags: &["--mem-queue-size=0"], ..DEFAULTS };
+const SYNCED: NodeOptions = NodeOptions { flags: &["--publish-ack=synced"], ..DEFAULTS };
+const MANY_CHANNELS: NodeOptions = NodeOptions { channels: 10_000, ..DEFAULTS };
+const LOOKUPD: NodeOptions = NodeOptions { program: Program::Nsqlookupd, ..DEFAULTS };
 
 const YOUNG: Duration = Duration::from_millis(300);
 const OLD: Duration = Duration::from_secs(6);
@@ -218,6 +221,22 @@ pub(crate) static ALL: &[Scenario] = &[
         node: SYNCED,
         targets: &[(OfSyncedWriter, AtLeast(50.0))],
         run: |bench| durable::publish_synced(bench, 64, 20_000),
+    },
+    Scenario {
+        name: "lookup-shared",
+        about: "/lookup at an nsqlookupd that 1,000 nsqds told of the same 100 topics with 5 channels each",
+        needs: Needs::Process,
+        node: LOOKUPD,
+        targets: &[(P50, AtMost(1.0)), (MemoryPerRegistration, AtMost(200.0))],
+        run: |bench| lookup::ask(bench, 1_000, Names::Shared),
+    },
+    Scenario {
+        name: "lookup-own",
+        about: "/lookup at an nsqlookupd that 1,000 nsqds told of 100 topics of their own with 5 channels each",
+        needs: Needs::Process,
+        node: LOOKUPD,
+        targets: &[(P50, AtMost(1.0)), (MemoryPerRegistration, AtMost(200.0))],
+        run: |bench| lookup::ask(bench, 1_000, Names::Own),
     },
 ];
 
