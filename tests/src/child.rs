@@ -58,6 +58,15 @@ impl Process {
         Ok(ports)
     }
 
+    /// The same, for one that listens for HTTP only.
+    pub(crate) fn listening_http(&mut self) -> Result<SocketAddr> {
+        let Some(port) = self.log.wait(PATIENCE, |lines| address(lines, "HTTP: listening on ")) else {
+            let exit = self.child.try_wait()?;
+            bail!("{} did not start ({exit:?}):\n{}", self.command, self.tail());
+        };
+        Ok(port)
+    }
+
     /// Its number.
     pub(crate) fn id(&self) -> u32 {
         self.child.id()

@@ -5,6 +5,8 @@
 //! - [`nsqd`]: which program is under test, and whether it is the reference.
 //! - [`daemon`]: start it on free ports with a data directory of its own, stop it, kill it, start it again.
 //! - [`lookupd`]: the same for nsqlookupd, and an nsqd's end of a connection to it.
+//! - [`nsqadmin`]: the same for nsqadmin, its API, and a page that watches.
+//! - [`web`]: a web server for those that call one.
 //! - [`wire`]: the frames of the V2 protocol, and a connection that sends raw bytes.
 //! - [`http`]: one HTTP request as bytes, one response as bytes.
 //! - [`scenario`]: the plain-text scenarios under `conformance/` and the machine that runs them.
@@ -24,8 +26,10 @@ pub mod daemon;
 pub mod disk;
 pub mod http;
 pub mod lookupd;
+pub mod nsqadmin;
 pub mod nsqd;
 pub mod process;
 pub mod scenario;
 pub mod tool;
+pub mod web;
 pub mod wire;

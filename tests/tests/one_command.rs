@@ -151,6 +151,12 @@ fn what_is_published_is_found_by_asking() {
     let found = look_up();
     assert_eq!(found["producers"][0]["broadcast_address"], "127.0.0.1");
 
+    let page: SocketAddr = broker.row("admin page ").strip_prefix("http://").unwrap().parse().unwrap();
+    let shown = http::get(page, "/api/topics/test").unwrap();
+    let shown: serde_json::Value = serde_json::from_slice(&shown.body).unwrap();
+    assert_eq!((&shown["message_count"], &shown["message"]), (&serde_json::json!(3), &serde_json::json!("")));
+    assert_eq!(http::get(page, "/").unwrap().status, 200);
+
     // A second nsqd, with the row that says where to register.
     let register = broker.row("other nsqd ").strip_prefix("register at ").unwrap();
     let second = Setup::new().unwrap().flag(format!("--lookupd-tcp-address={register}")).start().unwrap();
@@ -165,7 +171,8 @@ fn others_to_register_with_take_its_place() {
     let mut command = sansq();
     command.arg("--data-path").arg(data.path()).args(ANY_PORTS);
     let broker = Broker::start_with(command.arg(format!("--lookupd-tcp-address={}", lookupd.tcp)));
-    assert!(broker.shown.iter().all(|line| !line.starts_with("  lookup")), "{:?}", broker.shown);
+    let other = |line: &String| line.starts_with("  lookup") || line.starts_with("  admin");
+    assert!(!broker.shown.iter().any(other), "{:?}", broker.shown);
     http::post(broker.http(), "/topic/create?topic=t", b"").unwrap();
     assert!(eventually(|| !lookupd.producers("t").is_empty()));
 }
@@ -323,6 +330,7 @@ fn help_leads_on() {
     assert!(stdout(&run(&["nsqd", "--help"])).contains("--mem-queue-size"));
     assert!(stdout(&run(&["nsqd", "--version"])).starts_with("nsqd v1.3.0"));
     assert!(stdout(&run(&["nsqlookupd", "--version"])).starts_with("nsqlookupd v1.3.0"));
+    assert!(stdout(&run(&["nsqadmin", "--version"])).starts_with("nsqadmin v1.3.0"));
     assert!(stdout(&run(&["--version"])).starts_with("sansq v1.3.0"));
     assert!(stdout(&run(&["--man"])).contains(".TH sansq 1"));
     assert!(stdout(&run(&["--completions", "bash"])).contains("_sansq()"));

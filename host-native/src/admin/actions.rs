@@ -1,7 +1,6 @@
 //! What can be done: topics and channels created, emptied, paused and deleted, nsqds taken out of a topic. Everybody who is
 //! concerned is told at once; who does not answer is in the answer's `message`.
 
-use hyper::header::HeaderMap;
 use sansq_core::cluster::Producer;
 use sansq_core::name::{ChannelName, TopicName};
 use serde::Deserialize;
@@ -11,6 +10,7 @@ use super::acl;
 use super::api::done;
 use super::discovery::{NSQD, NSQLOOKUPD};
 use super::http::{Api, BODY_BYTES_MAX};
+use super::notify::{Deed, Requester};
 use super::upstream::{Gathered, Trouble, Warnings, gather, nobody, query};
 use crate::http::body::{ReadError, RequestBody};
 use crate::http::respond::{Failure, Outcome};
@@ -27,6 +27,18 @@ enum Change {
 }
 
 impl Change {
+    /// What is told of it.
+    fn deed(self, of_channel: bool) -> &'static str {
+        match (self, of_channel) {
+            (Self::Pause, false) => "pause_topic",
+            (Self::Unpause, false) => "unpause_topic",
+            (Self::Empty, false) => "empty_topic",
+            (Self::Pause, true) => "pause_channel",
+            (Self::Unpause, true) => "unpause_channel",
+            (Self::Empty, true) => "empty_channel",
+        }
+    }
+
     /// Its name, in requests to nsqds, too.
     fn name(self) -> &'static str {
         match self {
@@ -50,8 +62,8 @@ impl Target<'_> {
         if self.channel.is_some() { "channel" } else { "topic" }
     }
 
-    /// What to POST to have `verb` done to it.
-    fn path(self, verb: &str) -> String {
+    /// What to ask for to have `verb` done to it.
+    pub(super) fn path(self, verb: &str) -> String {
         let pairs = [("topic", Some(self.topic)), ("channel", self.channel)];
         let pairs: Vec<(&str, &str)> = pairs.into_iter().filter_map(|(name, value)| Some((name, value?))).collect();
         format!("/{}/{verb}?{}", self.kind(), query(&pairs))
@@ -60,7 +72,7 @@ impl Target<'_> {
 
 impl Api {
     /// `POST /api/topics`: `{"topic", "channel"}`, the latter empty for none.
-    pub(super) async fn create(&self, headers: &HeaderMap, body: &mut RequestBody) -> Outcome {
+    pub(super) async fn create(&self, by: Requester<'_>, body: &mut RequestBody) -> Outcome {
         #[derive(Deserialize)]
         #[serde(default)]
         #[derive(Default)]
@@ -68,7 +80,7 @@ impl Api {
             topic: String,
             channel: String,
         }
-        acl::check(&self.options(), headers)?;
+        acl::check(&self.options(), by.headers)?;
         let Wanted { topic, channel } = decoded(body).await?;
         TopicName::parse(topic.as_bytes()).map_err(|_| INVALID_TOPIC)?;
         if !channel.is_empty() {
@@ -79,6 +91,10 @@ impl Api {
         self.create_topic(target, &mut warnings).await?;
         if !channel.is_empty() {
             self.create_channel(Target { channel: Some(&channel), ..target }, &mut warnings).await?;
+        }
+        self.note(by, "create_topic", target);
+        if !channel.is_empty() {
+            self.note(by, "create_channel", Target { channel: Some(&channel), ..target });
         }
         done(&warnings)
     }
@@ -106,17 +122,19 @@ impl Api {
     }
 
     /// `POST /api/topics/:topic` and `/api/topics/:topic/:channel`: `{"action"}`.
-    pub(super) async fn change(&self, headers: &HeaderMap, target: Target<'_>, body: &mut RequestBody) -> Outcome {
+    pub(super) async fn change(&self, by: Requester<'_>, target: Target<'_>, body: &mut RequestBody) -> Outcome {
         #[derive(Deserialize, Default)]
         #[serde(default)]
         struct Wanted {
             action: String,
         }
-        acl::check(&self.options(), headers)?;
+        acl::check(&self.options(), by.headers)?;
         let Wanted { action } = decoded(body).await?;
         let changes = [Change::Pause, Change::Unpause, Change::Empty];
         let change = changes.into_iter().find(|change| change.name() == action);
         let change = change.ok_or(Failure::bad("INVALID_ACTION"))?;
+        // Also if it fails, as in the reference: some may have done it.
+        self.note(by, change.deed(target.channel.is_some()), target);
         let mut warnings = Warnings::default();
         let producers = self.upstream.producers(&self.options(), target.topic, &mut warnings).await?;
         let told = self.tell(&addresses(&producers), &target.path(change.name())).await;
@@ -125,26 +143,27 @@ impl Api {
     }
 
     /// `DELETE /api/topics/:topic` and `/api/topics/:topic/:channel`. Who has it is asked first: nsqlookupds forget it.
-    pub(super) async fn delete(&self, headers: &HeaderMap, target: Target<'_>) -> Outcome {
-        acl::check(&self.options(), headers)?;
+    pub(super) async fn delete(&self, by: Requester<'_>, target: Target<'_>) -> Outcome {
+        acl::check(&self.options(), by.headers)?;
         let mut warnings = Warnings::default();
         let options = self.options();
         let producers = self.upstream.producers(&options, target.topic, &mut warnings).await?;
         let path = target.path("delete");
         warnings.note(&self.tell(&options.lookupd_http_addresses, &path).await.troubles);
         warnings.note(&self.tell(&addresses(&producers), &path).await.troubles);
+        self.note(by, if target.channel.is_some() { "delete_channel" } else { "delete_topic" }, target);
         done(&warnings)
     }
 
     /// `DELETE /api/nodes/:node`: `{"topic"}`. The nsqlookupds hide the nsqd from who looks for the topic, and the nsqd deletes
     /// it. An nsqd that does not answer is hidden nevertheless.
-    pub(super) async fn tombstone(&self, headers: &HeaderMap, node: &str, body: &mut RequestBody) -> Outcome {
+    pub(super) async fn tombstone(&self, by: Requester<'_>, node: &str, body: &mut RequestBody) -> Outcome {
         #[derive(Deserialize, Default)]
         #[serde(default)]
         struct Wanted {
             topic: String,
         }
-        acl::check(&self.options(), headers)?;
+        acl::check(&self.options(), by.headers)?;
         let Wanted { topic } = decoded(body).await.map_err(|_| Failure::bad("INVALID_BODY"))?;
         TopicName::parse(topic.as_bytes()).map_err(|_| INVALID_TOPIC)?;
         let mut warnings = Warnings::default();
@@ -162,7 +181,14 @@ impl Api {
             return Err(nobody(NSQD, &told.troubles));
         }
         warnings.note(&told.troubles);
+        let deed = Deed { action: "tombstone_topic_producer", topic: &topic, node, ..Deed::default() };
+        self.notifier.note(&options, deed, by);
         done(&warnings)
+    }
+
+    fn note(&self, by: Requester<'_>, action: &'static str, target: Target<'_>) {
+        let channel = target.channel.unwrap_or_default();
+        self.notifier.note(&self.options(), Deed { action, topic: target.topic, channel, node: "" }, by);
     }
 
     /// POSTs `path` to all. What comes of it will be on the pages at once.

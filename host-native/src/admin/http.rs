@@ -8,6 +8,7 @@ use tokio::sync::watch;
 
 use super::actions::Target;
 use super::live::{Live, View};
+use super::notify::{Notifier, Requester};
 use super::upstream::Upstream;
 use super::{assets, settings};
 use crate::config::NsqadminOptions;
@@ -37,6 +38,9 @@ pub(super) enum Endpoint {
     Node,
     Counter,
     Live,
+    PeekChannel,
+    Graphite,
+    Render,
     Create,
     ChangeTopic,
     ChangeChannel,
@@ -54,13 +58,22 @@ pub(super) struct Api {
     pub(super) log: LogHandle,
     pub(super) upstream: Upstream,
     pub(super) live: Arc<Live>,
+    pub(super) notifier: Notifier,
     routes: Vec<Route<Endpoint>>,
 }
 
 impl Api {
-    pub(super) fn new(options: NsqadminOptions, log: LogHandle, upstream: Upstream, live: Arc<Live>) -> Self {
-        let routes = routes().into_iter().map(|route| route.below(options.base())).collect();
-        Self { options: watch::Sender::new(options), log, upstream, live, routes }
+    pub(super) fn new(
+        options: NsqadminOptions,
+        log: LogHandle,
+        upstream: Upstream,
+        live: Arc<Live>,
+        notifier: Notifier,
+    ) -> Self {
+        let proxied = options.proxy_graphite && !options.graphite_url.is_empty();
+        let render = proxied.then(|| quiet(Method::GET, "/render", Endpoint::Render, Raw));
+        let routes = routes().into_iter().chain(render).map(|route| route.below(options.base())).collect();
+        Self { options: watch::Sender::new(options), log, upstream, live, notifier, routes }
     }
 
     /// As they are now.
@@ -90,6 +103,8 @@ fn routes() -> Vec<Route<Endpoint>> {
         route(Method::GET, "/api/nodes/:node", Endpoint::Node, V1),
         route(Method::GET, "/api/counter", Endpoint::Counter, V1),
         quiet(Method::GET, "/api/live", Endpoint::Live, V1),
+        route(Method::GET, "/api/topics/:topic/:channel/peek", Endpoint::PeekChannel, V1),
+        route(Method::GET, "/api/graphite", Endpoint::Graphite, V1),
         route(Method::POST, "/api/topics", Endpoint::Create, V1),
         route(Method::POST, "/api/topics/:topic", Endpoint::ChangeTopic, V1),
         route(Method::POST, "/api/topics/:topic/:channel", Endpoint::ChangeChannel, V1),
@@ -117,7 +132,8 @@ impl Service for Api {
     }
 
     async fn call(self: Arc<Self>, endpoint: Endpoint, call: Call<'_>) -> Outcome {
-        let Call { peer, headers, params: [first, second], query, body } = call;
+        let Call { peer, headers, uri, params: [first, second], query, body } = call;
+        let by = Requester { peer, headers, uri };
         let topic = Target { topic: first, channel: None };
         let channel = Target { topic: first, channel: Some(second) };
         match endpoint {
@@ -126,7 +142,14 @@ impl Service for Api {
             Endpoint::File => assets::file(&self.options(), first, headers).await,
             Endpoint::Topics => self.topics(query).await,
             Endpoint::Topic => self.topic(first).await,
+            // A channel may be called that, too: a topic's messages are asked for with their number.
+            Endpoint::Channel if second == "peek" && Query::of(query)?.get("limit").is_some() => {
+                self.peek(by, topic, query).await
+            }
             Endpoint::Channel => self.channel(first, second).await,
+            Endpoint::PeekChannel => self.peek(by, channel, query).await,
+            Endpoint::Graphite => self.graphite(query).await,
+            Endpoint::Render => self.render(uri, headers).await,
             Endpoint::Nodes => self.nodes().await,
             Endpoint::Node => self.node(first).await,
             Endpoint::Counter => self.counter().await,
@@ -138,12 +161,12 @@ impl Service for Api {
                 answer.headers_mut().insert(X_ACCEL_BUFFERING, HeaderValue::from_static("no"));
                 Ok(Reply::Ready(answer))
             }
-            Endpoint::Create => self.create(headers, body).await,
-            Endpoint::ChangeTopic => self.change(headers, topic, body).await,
-            Endpoint::ChangeChannel => self.change(headers, channel, body).await,
-            Endpoint::DeleteTopic => self.delete(headers, topic).await,
-            Endpoint::DeleteChannel => self.delete(headers, channel).await,
-            Endpoint::Tombstone => self.tombstone(headers, first, body).await,
+            Endpoint::Create => self.create(by, body).await,
+            Endpoint::ChangeTopic => self.change(by, topic, body).await,
+            Endpoint::ChangeChannel => self.change(by, channel, body).await,
+            Endpoint::DeleteTopic => self.delete(by, topic).await,
+            Endpoint::DeleteChannel => self.delete(by, channel).await,
+            Endpoint::Tombstone => self.tombstone(by, first, body).await,
             Endpoint::ReadConfig => settings::read(&self, peer, first),
             Endpoint::WriteConfig => settings::write(&self, peer, first, body).await,
         }

@@ -9,8 +9,11 @@ mod actions;
 mod api;
 mod assets;
 mod discovery;
+mod graphite;
 mod http;
 mod live;
+mod notify;
+mod peek;
 mod settings;
 mod upstream;
 
@@ -30,6 +33,7 @@ use crate::process;
 use crate::tcp::Listener;
 use crate::workers::Workers;
 use live::Live;
+use notify::Notifier;
 use upstream::Upstream;
 
 /// A running nsqadmin.
@@ -58,7 +62,11 @@ impl Admin {
 
         let (stop_serving, mut stopped) = watch::channel(false);
         let live = Live::new(options.live_interval, stopped.clone());
-        let api = Arc::new(http::Api::new(options, log, for_requests, live.clone()));
+        let (notifier, telling) = Notifier::new(&options, for_requests.http.clone());
+        if let Some(telling) = telling {
+            workers.spawn(telling);
+        }
+        let api = Arc::new(http::Api::new(options, log, for_requests, live.clone(), notifier));
         polling.spawn(live.poll(for_polls, api.options.subscribe()));
         let serving = tokio::spawn(serve(listener, api, workers.clone(), async move {
             // An error means that the daemon is gone, which is the same order.

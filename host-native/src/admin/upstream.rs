@@ -38,6 +38,11 @@ impl Trouble {
     pub(super) fn new(text: String) -> Self {
         Self { status: None, text }
     }
+
+    /// It answered that it has nothing at that path.
+    pub(super) fn is_unknown_path(&self) -> bool {
+        self.status == Some(StatusCode::NOT_FOUND) && self.text.contains(r#"\"NOT_FOUND\""#)
+    }
 }
 
 impl fmt::Display for Trouble {

@@ -6,9 +6,9 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use futures::FutureExt as _;
-use hyper::Request;
 use hyper::body::Incoming;
 use hyper::header::HeaderMap;
+use hyper::{Request, Uri};
 
 use super::body::RequestBody;
 use super::query;
@@ -49,6 +49,7 @@ pub(crate) struct Call<'a> {
     /// Who asks.
     pub(crate) peer: &'a Peer,
     pub(crate) headers: &'a HeaderMap,
+    pub(crate) uri: &'a Uri,
     pub(crate) params: Params<'a>,
     /// What follows the target's `?`.
     pub(crate) query: Option<&'a str>,
@@ -73,7 +74,7 @@ pub(super) async fn answer<S: Service>(service: &Arc<S>, peer: &Peer, request: R
     };
     let answer = match routing::find(service.routes(), method, &path) {
         Routed::To(route, params) => {
-            let call = Call { peer, headers, params, query: uri.query(), body: &mut body };
+            let call = Call { peer, headers, uri, params, query: uri.query(), body: &mut body };
             // A panic costs its request, not the connection or the daemon.
             let work = AssertUnwindSafe(service.clone().call(route.endpoint, call)).catch_unwind();
             let outcome = work.await.unwrap_or_else(|_| {

@@ -1,5 +1,5 @@
-//! `sansq` without a command: nsqd and nsqlookupd in one process, for somebody who has just met them. Other defaults, and
-//! words instead of log lines; the daemons are [`crate::daemon`] and [`crate::lookupd`], unchanged.
+//! `sansq` without a command: nsqd, nsqlookupd and nsqadmin in one process, for somebody who has just met them. Other defaults,
+//! and words instead of log lines; the daemons are [`crate::daemon`], [`crate::lookupd`] and [`crate::admin`], unchanged.
 
 use std::ffi::OsString;
 use std::io::ErrorKind;
@@ -10,6 +10,7 @@ use anyhow::{Context, Result, anyhow};
 use super::screen::Running;
 use super::words::Misuse;
 use super::{Failure, discovery, own_command, print, quoted, screen};
+use crate::admin::Admin;
 use crate::config::{ConfigError, ListenAddress, Loaded, NsqdOptions, NsqlookupdOptions, Outcome, load, nsqd};
 use crate::daemon::Daemon;
 use crate::log::{LogHandle, LogLevel};
@@ -51,33 +52,61 @@ async fn serve(
     started: impl FnOnce(&Running),
 ) -> Result<()> {
     let discovery = discovery::beside(&options);
-    let daemon = Daemon::start(options, log).await?;
-    let lookupd = match start_lookupd(discovery).await {
-        Ok(lookupd) => lookupd,
+    let daemon = Daemon::start(options, log.clone()).await?;
+    let beside = match Beside::start(discovery, log).await {
+        Ok(beside) => beside,
         Err(error) => {
             daemon.stop().await?;
             return Err(error);
         }
     };
-    if let Some(lookupd) = &lookupd {
+    if let Some(lookupd) = &beside.lookupd {
         daemon.register_with(vec![screen::reachable(&lookupd.addresses.tcp)]);
     }
     started(&Running {
         nsqd: daemon.addresses.clone(),
-        nsqlookupd: lookupd.as_ref().map(|lookupd| lookupd.addresses.clone()),
+        nsqlookupd: beside.lookupd.as_ref().map(|lookupd| lookupd.addresses.clone()),
+        nsqadmin: beside.admin.as_ref().map(|admin| admin.address.clone()),
     });
     stop.received().await;
     daemon.stop().await?;
-    match lookupd {
-        Some(lookupd) => lookupd.stop().await,
-        None => Ok(()),
-    }
+    beside.stop().await
 }
 
-async fn start_lookupd(options: Option<NsqlookupdOptions>) -> Result<Option<Lookupd>> {
-    match options {
-        Some(options) => Lookupd::start(options).await.map(Some),
-        None => Ok(None),
+/// What runs beside nsqd.
+#[derive(Default)]
+struct Beside {
+    lookupd: Option<Lookupd>,
+    /// Shows what the nsqlookupd knows.
+    admin: Option<Admin>,
+}
+
+impl Beside {
+    async fn start(options: Option<NsqlookupdOptions>, log: LogHandle) -> Result<Self> {
+        let Some(options) = options else { return Ok(Self::default()) };
+        let lookupd = Lookupd::start(options.clone()).await?;
+        let lookup = lookupd.addresses.http.as_deref().map(screen::reachable);
+        let mut beside = Self { lookupd: Some(lookupd), admin: None };
+        if let Some(options) = lookup.and_then(|lookup| discovery::shown(&options, lookup)) {
+            match Admin::start(options, log).await {
+                Ok(admin) => beside.admin = Some(admin),
+                Err(error) => {
+                    beside.stop().await?;
+                    return Err(error);
+                }
+            }
+        }
+        Ok(beside)
+    }
+
+    async fn stop(self) -> Result<()> {
+        if let Some(admin) = self.admin {
+            admin.stop().await?;
+        }
+        match self.lookupd {
+            Some(lookupd) => lookupd.stop().await,
+            None => Ok(()),
+        }
     }
 }
 

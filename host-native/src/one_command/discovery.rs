@@ -1,6 +1,6 @@
-//! The nsqlookupd that runs beside the broker, in the same process: where it listens, and who it is.
+//! The nsqlookupd and the nsqadmin that run beside the broker, in the same process: where they listen, and whom they ask.
 
-use crate::config::{ListenAddress, NsqdOptions, NsqlookupdOptions};
+use crate::config::{ListenAddress, NsqadminOptions, NsqdOptions, NsqlookupdOptions};
 
 /// How far an nsqlookupd's ports are from an nsqd's, by default: 4160 and 4161 from 4150 and 4151.
 const PORTS_BETWEEN: u16 = 10;
@@ -17,6 +17,16 @@ pub(super) fn beside(options: &NsqdOptions) -> Option<NsqlookupdOptions> {
         http_address: further(options.http_address.as_ref()?)?,
         broadcast_address: options.broadcast_address.clone(),
         ..NsqlookupdOptions::default()
+    })
+}
+
+/// The options of an nsqadmin that shows what an nsqlookupd with these knows, whose HTTP side is at `lookup` now: on the same
+/// interfaces, ten ports further. `None` where there are no more ports.
+pub(super) fn shown(nsqlookupd: &NsqlookupdOptions, lookup: String) -> Option<NsqadminOptions> {
+    Some(NsqadminOptions {
+        http_address: further(&nsqlookupd.http_address)?,
+        lookupd_http_addresses: vec![lookup],
+        ..NsqadminOptions::default()
     })
 }
 
@@ -61,6 +71,20 @@ mod tests {
         assert_eq!(shown("127.0.0.1:4150", ""), None);
         let named = NsqdOptions { lookupd_tcp_addresses: vec!["find1:4160".to_owned()], ..options(":1", ":2") };
         assert_eq!(beside(&named), None);
+    }
+
+    #[test]
+    fn nsqadmin_is_ten_ports_further_still() {
+        let lookupd = |http: &str| NsqlookupdOptions {
+            http_address: ListenAddress::parse(http).unwrap(),
+            ..NsqlookupdOptions::default()
+        };
+        let found = shown(&lookupd("127.0.0.1:4161"), "127.0.0.1:4161".to_owned()).unwrap();
+        assert_eq!(found.http_address.to_string(), "127.0.0.1:4171");
+        assert_eq!(found.lookupd_http_addresses, ["127.0.0.1:4161"]);
+        assert!(found.checked().is_ok());
+        assert_eq!(shown(&lookupd(":0"), "a:1".to_owned()).unwrap().http_address.to_string(), ":0");
+        assert_eq!(shown(&lookupd(":65530"), "a:1".to_owned()), None);
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! `sansq`, the one command: a broker on this machine and the two commands that put a first message through it.
 //!
-//! `sansq` alone is nsqd with other defaults, and an nsqlookupd beside it (`broker`): loopback only, a data directory of its
+//! `sansq` alone is nsqd with other defaults, and nsqlookupd and nsqadmin beside it (`broker`): loopback only, a data directory of its
 //! own, and words instead of log lines. `sansq pub` and `sansq tail` are small clients, for a newcomer who has no other.
 //! `sansq ping` is for health checks, `sansq sim` is the simulator; `sansq nsqd`, `sansq nsqlookupd` and `sansq nsqadmin` are
 //! the daemons themselves. Nothing here decides what a broker does, and no tool of NSQ is replaced.

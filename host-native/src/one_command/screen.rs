@@ -25,7 +25,7 @@ pub(super) const HOW_IT_WORKS: &str =
 const COMMANDS: [(&str, &str); 8] = [
     (
         "",
-        "Starts nsqd for this machine on ports 4150 (clients) and 4151 (HTTP), and nsqlookupd on\n4160 and 4161, ten further, whichever they are. Every flag of nsqd may follow.",
+        "Starts nsqd for this machine on ports 4150 (clients) and 4151 (HTTP), nsqlookupd on 4160\nand 4161, ten further, and nsqadmin's pages on 4171. Every flag of nsqd may follow.",
     ),
     ("pub TOPIC [MESSAGE...]", "Publishes each MESSAGE, or each line of standard input."),
     ("tail TOPIC", "Prints messages as they come."),
@@ -60,6 +60,7 @@ pub(super) fn help(paint: Paint) -> String {
         ("sansq pub --help, sansq tail --help", "the two commands in full"),
         ("sansq nsqd --help", "every flag: memory and disk, timeouts, limits, durability"),
         ("curl 'http://127.0.0.1:4151/stats'", "topics, channels, consumers, and what waits where"),
+        ("http://127.0.0.1:4171", "the same in the browser, live, with what can be done about it"),
         ("curl 'http://127.0.0.1:4161/lookup?topic=greetings'", "which nsqd have a topic"),
         ("sansq nsqd --lookupd-tcp-address 127.0.0.1:4160 ...", "a second nsqd, which consumers find, too"),
         ("sansq --data-path DIR", "keeps messages in DIR"),
@@ -151,16 +152,22 @@ else with 1; with nsqd, that is when it can write its files. It waits 5 seconds 
 pub(super) struct Running {
     pub(super) nsqd: Addresses,
     pub(super) nsqlookupd: Option<Addresses>,
+    /// Where its pages are.
+    pub(super) nsqadmin: Option<String>,
 }
 
 /// What to say when the daemons listen.
 pub(super) fn running(running: &Running, data_path: &Path, paint: Paint) -> String {
     let own = own_command();
-    let Running { nsqd: addresses, nsqlookupd } = running;
+    let Running { nsqd: addresses, nsqlookupd, nsqadmin } = running;
     let tcp = reachable(&addresses.tcp);
     let http = addresses.http.as_deref();
     let name = paint.flag("sansq");
-    let what = if nsqlookupd.is_some() { "nsqd and nsqlookupd" } else { "nsqd" };
+    let what = match (nsqlookupd, nsqadmin) {
+        (Some(_), Some(_)) => "nsqd, nsqlookupd and nsqadmin",
+        (Some(_), None) => "nsqd and nsqlookupd",
+        (None, _) => "nsqd",
+    };
     let mut page = format!("\n{name} is running: an NSQ broker ({what} {NSQ_VERSION})\n\n");
     let mut row = |name: &str, value: &str| page += &format!("  {name:<12}{value}\n");
     row("clients", &addresses.tcp);
@@ -177,9 +184,13 @@ pub(super) fn running(running: &Running, data_path: &Path, paint: Paint) -> Stri
         row("lookup", &format!("http://{http}"));
         row("other nsqd", &format!("register at {tcp}"));
     }
+    if let Some(address) = nsqadmin {
+        row("admin page", &format!("http://{}", reachable(address)));
+    }
     row("data", &data_path.display().to_string());
     let lookup = nsqlookupd.iter().flat_map(|found| [Some(found.tcp.as_str()), found.http.as_deref()]);
-    row("open to", open_to([Some(addresses.tcp.as_str()), http, https].into_iter().chain(lookup).flatten()));
+    let listening = [Some(addresses.tcp.as_str()), http, https, nsqadmin.as_deref()];
+    row("open to", open_to(listening.into_iter().chain(lookup).flatten()));
 
     let at = if tcp == TCP_ADDRESS { String::new() } else { format!(" --nsqd-tcp-address {}", quoted(tcp.as_ref())) };
     let publish = match http.map(|address| (address, address.parse::<SocketAddr>())) {
@@ -225,7 +236,8 @@ mod tests {
         let nsqlookupd =
             Addresses { tcp: "127.0.0.1:4160".to_owned(), http: Some("127.0.0.1:4161".to_owned()), https: None };
         let nsqlookupd = http.is_some().then_some(nsqlookupd);
-        running(&Running { nsqd: addresses, nsqlookupd }, Path::new("/data"), Paint(false))
+        let nsqadmin = nsqlookupd.is_some().then(|| "127.0.0.1:4171".to_owned());
+        running(&Running { nsqd: addresses, nsqlookupd, nsqadmin }, Path::new("/data"), Paint(false))
     }
 
     #[test]
@@ -235,6 +247,7 @@ mod tests {
         assert!(page.contains(" tail greetings\n"), "{page}");
         assert!(page.contains("this machine only"), "{page}");
         assert!(page.contains("  lookup      http://127.0.0.1:4161\n"), "{page}");
+        assert!(page.contains("  admin page  http://127.0.0.1:4171\n"), "{page}");
         assert!(!page.contains('\x1b'));
     }
 
