@@ -50,21 +50,22 @@ export function PeekDrawer({ topic, channel, close }) {
   </${Modal}>`
 }
 
-/** What of which node could not be looked at. @param {{ peek: Peek }} props */
+/** How much there is, and where one cannot look. @param {{ peek: Peek }} props */
 function Where({ peek }) {
   const nodes = peek.nodes ?? []
   const foreign = nodes.filter(({ supported, error }) => !supported && !error)
   const failed = nodes.filter(({ error }) => error)
-  const onDisk = nodes.filter(({ on_disk }) => (on_disk ?? 0) > 0)
+  const waiting = nodes.filter(({ in_memory = 0, on_disk = 0 }) => in_memory + on_disk > 0)
+  const told = waiting.map(({ node, in_memory = 0, on_disk = 0 }) => `${format.count(in_memory + on_disk)} on ${node}${on_disk > 0 ? ` (${format.count(on_disk)} on disk)` : ''}`)
   return html`
     ${foreign.length > 0 && html`<p class="caution">${format.listing(foreign.map(({ node }) => node))} cannot be looked into: the nsqd there is not Sansq's.</p>`}
     ${failed.map(({ node, error }) => html`<p class="caution">${node}: ${error}</p>`)}
-    ${onDisk.length > 0 && html`<p class="muted">Not shown, for it is on disk: ${format.listing(onDisk.map(({ node, on_disk }) => `${format.many(on_disk ?? 0, 'message')} on ${node}`))}.</p>`}`
+    ${told.length > 0 && html`<p class="muted">Waiting: ${format.listing(told)}. Here are the first of them, and those in flight and deferred.</p>`}`
 }
 
 /** @param {{ messages: PeekedMessage[] }} props */
 function Messages({ messages }) {
-  if (messages.length === 0) return html`<p class="none">No message is in memory.</p>`
+  if (messages.length === 0) return html`<p class="none">There is no message.</p>`
   return html`<ol class="messages">${messages.map((message) => html`<li key=${message.node + message.id}><${Message} message=${message} /></li>`)}</ol>`
 }
 
