@@ -481,6 +481,31 @@ fn graphite_is_asked() {
     assert_eq!(down.send("GET", "/render", "").unwrap().0, 404, "only with --proxy-graphite");
 }
 
+#[test]
+fn messages_that_wait_are_peeked_at_and_wait_on() {
+    let cluster = Cluster::start(2, &[]);
+    cluster.publish("t", "c", &["hello"]);
+    cluster.publish("own", "", &["kept"]);
+    let peek = |target: &str| {
+        let peeked = cluster.admin.ask(target).unwrap();
+        assert_eq!(peeked["message"], "", "{peeked}");
+        let messages = peeked["messages"].as_array().unwrap().clone();
+        let mut nodes: Vec<String> = messages.iter().map(|it| it["node"].as_str().unwrap().to_owned()).collect();
+        nodes.sort();
+        (messages[0]["body"].clone(), nodes, peeked["nodes"][0].clone())
+    };
+    let mut both = vec![cluster.name(0), cluster.name(1)];
+    both.sort();
+    let (body, nodes, node) = peek("/api/topics/t/c/peek?limit=5");
+    assert_eq!((body, nodes), (json!("hello"), both.clone()));
+    assert_eq!((&node["supported"], &node["in_memory"], &node["on_disk"]), (&json!(true), &json!(1), &json!(0)));
+    let (body, nodes, _) = peek("/api/topics/own/peek?limit=5");
+    assert_eq!((body, nodes), (json!("kept"), both));
+    let (_, nodes, _) = peek(&format!("/api/topics/t/c/peek?node={}", cluster.name(1)));
+    assert_eq!(nodes, [cluster.name(1)]);
+    assert_eq!(cluster.admin.ask("/api/topics/t/c").unwrap()["depth"], 2);
+}
+
 /// An nsqd of others has no `/channel/peek`; this one has nothing at all.
 #[test]
 fn messages_of_other_nsqds_cannot_be_peeked_at() {
