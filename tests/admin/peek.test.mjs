@@ -22,7 +22,7 @@ test('messages are looked at, and stay where they are', async (t) => {
   await shows(page, '.drawer .messages', '{"order":17,"lines":[1,2]}')
   await page.keyboard.press('Escape')
   await page.locator('dialog').waitFor({ state: 'detached' })
-  const { depth, deferred_count, message_count } = await made.awaitChannel('orders', 'mail', () => true)
+  const { depth, deferred_count, message_count } = (await made.stats('orders')).channels[0]
   assert.deepEqual({ depth, deferred_count, message_count }, { depth: 2, deferred_count: 1, message_count: 3 })
 })
 

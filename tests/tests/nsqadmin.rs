@@ -12,6 +12,7 @@ use sansq_tests::daemon::{Daemon, Setup};
 use sansq_tests::http;
 use sansq_tests::lookupd::{Lookupd, Registrar};
 use sansq_tests::nsqadmin::Admin;
+use sansq_tests::nsqd::Nsqd;
 use sansq_tests::web::Server;
 use serde_json::{Value, json};
 
@@ -58,8 +59,12 @@ impl Cluster {
 }
 
 fn nsqd_of(lookupd: &Lookupd) -> Daemon {
+    registered(Setup::new().unwrap(), lookupd)
+}
+
+fn registered(setup: Setup, lookupd: &Lookupd) -> Daemon {
     let flags = ["--broadcast-address=127.0.0.1".to_owned(), format!("--lookupd-tcp-address={}", lookupd.tcp)];
-    let nsqd = Setup::new().unwrap().flags(flags).start().unwrap();
+    let nsqd = setup.flags(flags).start().unwrap();
     let known = || lookupd.ask("/nodes").unwrap().to_string().contains(&format!(":{}", nsqd.http.port()));
     assert!(eventually(known));
     nsqd
@@ -294,6 +299,40 @@ fn actions_reach_every_nsqd() {
     assert_eq!(admin.send("DELETE", "/api/topics/t", "").unwrap(), done());
     assert_eq!(admin.ask("/api/topics").unwrap()["topics"], json!([]));
     assert_eq!(admin.send("GET", "/api/topics/t", "").unwrap().0, 404);
+}
+
+/// With the reference's daemons, where there are any: all that is asked of them is recorded in the tests above.
+#[test]
+fn mixed_clusters_are_shown_and_changed() {
+    let other = Nsqd::other().unwrap();
+    match Lookupd::other(&[]).unwrap() {
+        Some(lookupd) => check_mixed(lookupd, other.as_ref()),
+        None => println!("no other nsqlookupd: neither SANSQ_OTHER_NSQLOOKUPD, nor one on PATH"),
+    }
+    match &other {
+        Some(other) => check_mixed(Lookupd::start(&[]).unwrap(), Some(other)),
+        None => println!("no other nsqd: SANSQ_OTHER_NSQD is not set"),
+    }
+}
+
+/// Our nsqadmin over this nsqlookupd, an nsqd of ours, and one of the others if there is one.
+fn check_mixed(lookupd: Lookupd, other: Option<&Nsqd>) {
+    let mut nsqds = vec![nsqd_of(&lookupd)];
+    nsqds.extend(other.map(|other| registered(Setup::of(other).unwrap(), &lookupd)));
+    let admin = admin_of(&[lookupd.http.to_string()], &[]);
+    let cluster = Cluster { lookupd, nsqds, admin };
+    cluster.publish("t", "c", &["1", "2"]);
+    let (count, admin) = (cluster.nsqds.len(), &cluster.admin);
+    assert_eq!(admin.ask("/api/topics").unwrap(), json!({"topics": ["t"], "message": ""}));
+    assert_eq!(admin.ask("/api/nodes").unwrap()["nodes"].as_array().unwrap().len(), count);
+    let channel = admin.ask("/api/topics/t/c").unwrap();
+    assert_eq!((&channel["depth"], channel["nodes"].as_array().unwrap().len()), (&json!(2 * count), count));
+    let act = |action: &str| admin.send("POST", "/api/topics/t/c", &json!({"action": action}).to_string()).unwrap();
+    assert_eq!((act("pause"), act("empty")), (done(), done()));
+    let channel = admin.ask("/api/topics/t/c").unwrap();
+    assert_eq!((&channel["depth"], &channel["paused"]), (&json!(0), &json!(true)));
+    assert_eq!(admin.send("DELETE", "/api/topics/t", "").unwrap(), done());
+    assert!(eventually(|| admin.ask("/api/topics").unwrap()["topics"] == json!([])));
 }
 
 #[test]
