@@ -62,9 +62,7 @@ fn publisher(address: SocketAddr, number: usize, deferred: bool, count: Arc<Atom
 }
 
 /// Finishes four of five messages until the daemon is gone: those it finished.
-fn finisher(address: SocketAddr) -> Bodies {
-    let mut connection = Connection::open_v2(address).unwrap();
-    subscribe(&mut connection, "busy", "c", 50).unwrap();
+fn finisher(mut connection: Connection) -> Bodies {
     let mut finished = Bodies::new();
     let mut number = 0;
     while let Ok(Some(message)) = next_message(&mut connection, PATIENCE) {
@@ -93,8 +91,15 @@ fn nothing_is_lost(flags: &[&str], deferred: bool, end: impl Fn(Daemon) -> Setup
         let count = count.clone();
         thread::spawn(move || publisher(address, number, deferred, count))
     };
+    // Subscribed before the load begins: it can be over before a thread has begun.
+    let subscribed = || {
+        let mut connection = Connection::open_v2(address).unwrap();
+        subscribe(&mut connection, "busy", "c", 50).unwrap();
+        connection
+    };
+    let consumers = [subscribed(), subscribed()];
     let publishers: Vec<JoinHandle<Acknowledged>> = (0..3).map(start).collect();
-    let finishers: Vec<JoinHandle<Bodies>> = (0..2).map(|_| thread::spawn(move || finisher(address))).collect();
+    let finishers = consumers.map(|consumer| thread::spawn(move || finisher(consumer)));
     assert!(eventually(|| count.load(Ordering::Relaxed) > 1500));
     let setup = end(daemon);
 
