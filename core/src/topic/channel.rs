@@ -406,6 +406,11 @@ impl Channel {
         self.queue.persist(runs, durability, ticket, out)
     }
 
+    /// How many messages wait, and how many of them are on disk.
+    pub(crate) fn depths(&self) -> (u64, u64) {
+        (self.queue.depth(), self.queue.backend_depth())
+    }
+
     /// Shows `look` up to `limit` messages of each set: the queue's front, those next to time out, those next due.
     pub(crate) fn peek(&self, limit: usize, mut look: impl FnMut(Peeked<'_>)) {
         super::peek::queued(self.queue.at_hand(), limit, &mut look);

@@ -406,6 +406,15 @@ impl Topic {
         }
     }
 
+    /// How many messages wait in `channel`, or in the topic's own queue, and how many of them are on disk. `None` if there is no
+    /// such channel.
+    pub fn depths(&self, channel: Option<&ChannelName>) -> Option<(u64, u64)> {
+        match channel {
+            None => Some((self.queue.depth(), self.queue.backend_depth())),
+            Some(name) => self.channels.get(name).map(Channel::depths),
+        }
+    }
+
     /// How far a message must get that goes to a log.
     fn stored(&self) -> Durability {
         match self.config.publish_ack {

@@ -73,9 +73,8 @@ impl Target<'_> {
 impl Api {
     /// `POST /api/topics`: `{"topic", "channel"}`, the latter empty for none.
     pub(super) async fn create(&self, by: Requester<'_>, body: &mut RequestBody) -> Outcome {
-        #[derive(Deserialize)]
+        #[derive(Deserialize, Default)]
         #[serde(default)]
-        #[derive(Default)]
         struct Wanted {
             topic: String,
             channel: String,

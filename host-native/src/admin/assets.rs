@@ -12,57 +12,57 @@ use crate::config::{NSQ_VERSION, NsqadminOptions};
 use crate::http::json;
 use crate::http::respond::{Failure, Outcome, Reply};
 
-/// Every file of `pages/`, by the name it is served under: a folder becomes part of the name, `vendor/a.js` is `vendor-a.js`.
+/// These files of `pages/`, by name.
 macro_rules! files {
-    ($($name:literal = $path:literal),* $(,)?) => {
-        &[$(($name, include_bytes!(concat!("pages/", $path)).as_slice()),)*]
+    ($($name:literal),* $(,)?) => {
+        &[$(($name, include_bytes!(concat!("pages/", $name)).as_slice()),)*]
     };
 }
 
 static FILES: &[(&str, &[u8])] = files![
-    "actions.js" = "actions.js",
-    "api.js" = "api.js",
-    "backlog.js" = "backlog.js",
-    "base.css" = "base.css",
-    "config.js" = "config.js",
-    "consumers.js" = "consumers.js",
-    "dialogs.css" = "dialogs.css",
-    "dialogs.js" = "dialogs.js",
-    "first.js" = "first.js",
-    "format.js" = "format.js",
-    "graphite.js" = "graphite.js",
-    "header.js" = "header.js",
-    "history.js" = "history.js",
-    "icon.svg" = "icon.svg",
-    "icons.js" = "icons.js",
-    "index.html" = "index.html",
-    "inter.license.txt" = "inter.license.txt",
-    "inter.woff2" = "inter.woff2",
-    "keys.js" = "keys.js",
-    "live.js" = "live.js",
-    "losses.js" = "losses.js",
-    "main.js" = "main.js",
-    "notices.js" = "notices.js",
-    "page-channel.js" = "page-channel.js",
-    "page-counter.js" = "page-counter.js",
-    "page-lookup.js" = "page-lookup.js",
-    "page-node.js" = "page-node.js",
-    "page-nodes.js" = "page-nodes.js",
-    "page-topic.js" = "page-topic.js",
-    "page-topics.js" = "page-topics.js",
-    "panels.js" = "panels.js",
-    "parts.css" = "parts.css",
-    "peek.js" = "peek.js",
-    "preact.js" = "preact.js",
-    "router.js" = "router.js",
-    "sparkline.js" = "sparkline.js",
-    "store.js" = "store.js",
-    "table.js" = "table.js",
-    "tables.css" = "tables.css",
-    "theme.js" = "theme.js",
-    "types.js" = "types.js",
-    "vendor-htm-preact.js" = "vendor-htm-preact.js",
-    "vendor-htm-preact.license.txt" = "vendor-htm-preact.license.txt",
+    "actions.js",
+    "api.js",
+    "backlog.js",
+    "base.css",
+    "config.js",
+    "consumers.js",
+    "dialogs.css",
+    "dialogs.js",
+    "first.js",
+    "format.js",
+    "graphite.js",
+    "header.js",
+    "history.js",
+    "icon.svg",
+    "icons.js",
+    "index.html",
+    "inter.license.txt",
+    "inter.woff2",
+    "keys.js",
+    "live.js",
+    "losses.js",
+    "main.js",
+    "notices.js",
+    "page-channel.js",
+    "page-counter.js",
+    "page-lookup.js",
+    "page-node.js",
+    "page-nodes.js",
+    "page-topic.js",
+    "page-topics.js",
+    "panels.js",
+    "parts.css",
+    "peek.js",
+    "preact.js",
+    "router.js",
+    "sparkline.js",
+    "store.js",
+    "table.js",
+    "tables.css",
+    "theme.js",
+    "types.js",
+    "vendor-htm-preact.js",
+    "vendor-htm-preact.license.txt",
 ];
 
 /// Scripts and styles are ours alone. Graphs of Graphite come from elsewhere. No other site frames the pages.
@@ -141,18 +141,14 @@ async fn find(name: &str, directory: &Path) -> Option<Bytes> {
         let (_, file) = FILES.iter().find(|(own, _)| *own == name)?;
         return Some(Bytes::from_static(file));
     }
-    let paths = on_disk(name, directory)?;
-    let read = move || paths.iter().find_map(|path| std::fs::read(path).ok());
-    tokio::task::spawn_blocking(read).await.ok()?.map(Bytes::from)
+    let path = on_disk(name, directory)?;
+    tokio::task::spawn_blocking(move || std::fs::read(path).ok()).await.ok()?.map(Bytes::from)
 }
 
-/// Where a file of that name may be, itself or in a folder; nowhere if the name leads out of the directory.
-fn on_disk(name: &str, directory: &Path) -> Option<Vec<PathBuf>> {
-    if name.starts_with('.') || name.contains(['/', '\\', '\0']) {
-        return None;
-    }
-    let nested = name.split_once('-').map(|(folder, file)| directory.join(folder).join(file));
-    Some(std::iter::once(directory.join(name)).chain(nested).collect())
+/// Where a file of that name would be; nowhere if the name leads out of the directory.
+fn on_disk(name: &str, directory: &Path) -> Option<PathBuf> {
+    let leads_out = name.starts_with('.') || name.contains(['/', '\\', '\0']);
+    (!leads_out).then(|| directory.join(name))
 }
 
 fn kind(name: &str) -> &'static str {
@@ -179,15 +175,9 @@ mod tests {
 
     #[test]
     fn every_file_of_the_pages_is_built_in() {
-        fn visit(directory: &Path, prefix: &str, found: &mut Vec<String>) {
-            for entry in std::fs::read_dir(directory).unwrap() {
-                let path = entry.unwrap().path();
-                let name = format!("{prefix}{}", path.file_name().unwrap().to_string_lossy());
-                if path.is_dir() { visit(&path, &format!("{name}-"), found) } else { found.push(name) }
-            }
-        }
-        let mut found = Vec::new();
-        visit(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src/admin/pages"), "", &mut found);
+        let pages = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/admin/pages");
+        let name = |entry: std::io::Result<std::fs::DirEntry>| entry.unwrap().file_name().into_string().unwrap();
+        let mut found: Vec<String> = std::fs::read_dir(pages).unwrap().map(name).collect();
         found.sort();
         let mut names: Vec<&str> = FILES.iter().map(|(name, _)| *name).collect();
         names.sort();
@@ -203,7 +193,6 @@ mod tests {
         for name in ["..", "../x", "a/b", "a\\b", ".hidden", "a\0b"] {
             assert_eq!(on_disk(name, directory), None, "{name:?}");
         }
-        let paths = on_disk("vendor-a-b.js", directory).unwrap();
-        assert_eq!(paths, [Path::new("/pages/vendor-a-b.js"), Path::new("/pages/vendor/a-b.js")]);
+        assert_eq!(on_disk("a-b.js", directory).unwrap(), Path::new("/pages/a-b.js"));
     }
 }

@@ -1,8 +1,8 @@
 //! nsqadmin as a process: pages, and a JSON API that answers from what nsqlookupds and nsqds say. It keeps nothing but the
 //! last minutes of what pages show (`live`). How answers are brought together is the core's (`sansq_core::cluster`).
 //!
-//! Connections and requests are on worker threads, the poller on one of its own; each request asks all it needs to ask at once (`upstream`). A node that
-//! does not answer costs its part of the answer, and the time of `--http-client-request-timeout`.
+//! Connections and requests are on worker threads, the poller on one of its own; each request asks all it needs to ask at once
+//! (`upstream`). A node that does not answer costs its part of the answer, and the time of `--http-client-request-timeout`.
 
 mod acl;
 mod actions;

@@ -1,6 +1,7 @@
 //! The first messages of a topic or channel, where they are, without taking any: nsqds of ours show them, others do not know how.
 
 use hyper::Method;
+use sansq_core::cluster::Producer;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -11,14 +12,9 @@ use super::discovery::NSQD;
 use super::http::Api;
 use super::notify::Requester;
 use super::upstream::{Trouble, Warnings, gather, nobody};
+use crate::http;
 use crate::http::query::Query;
-use crate::http::respond::{Failure, Outcome, Reply};
-use sansq_core::cluster::Producer;
-
-/// Messages that are shown if nobody says how many.
-const LIMIT: usize = 20;
-/// Messages that are shown at most.
-const LIMIT_MAX: usize = 100;
+use crate::http::respond::{Outcome, Reply};
 
 /// What an nsqd answers.
 #[derive(Default, Deserialize)]
@@ -55,14 +51,7 @@ impl Api {
         let options = self.options();
         acl::check(&options, by.headers)?;
         let parameters = Query::of(raw_query)?;
-        let limit = match parameters.get("limit") {
-            None => LIMIT,
-            Some(text) => std::str::from_utf8(text)
-                .ok()
-                .and_then(|text| text.parse().ok())
-                .filter(|limit| (1..=LIMIT_MAX).contains(limit))
-                .ok_or(Failure::bad("INVALID_ARG_LIMIT"))?,
-        };
+        let limit = http::peek::limit(&parameters)?;
         let mut warnings = Warnings::default();
         let producers = self.upstream.producers(&options, target.topic, &mut warnings).await?;
         let mut nodes: Vec<String> = producers.iter().map(Producer::http_address).collect();

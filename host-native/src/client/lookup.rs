@@ -4,6 +4,7 @@
 //! has `/lookup`. Answers may have the envelope of nsqlookupd before 1.0.
 
 use hyper::header::{ACCEPT, AUTHORIZATION, HeaderName, HeaderValue};
+use sansq_core::cluster::join;
 use serde::Deserialize;
 
 use super::http::{HttpClient, check};
@@ -96,11 +97,6 @@ fn read(body: &[u8], plain: bool) -> Result<Vec<Producer>, serde_json::Error> {
         return Ok(enveloped.data.producers);
     }
     serde_json::from_slice::<Producers>(body).map(|answer| answer.producers)
-}
-
-/// `host:port`, with brackets around an IPv6 address.
-pub(crate) fn join(host: &str, port: u16) -> String {
-    if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") }
 }
 
 #[cfg(test)]

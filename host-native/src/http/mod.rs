@@ -16,7 +16,7 @@ mod info;
 pub(crate) mod json;
 mod linger;
 mod metrics;
-mod peek;
+pub(crate) mod peek;
 mod process;
 mod publish;
 pub(crate) mod query;

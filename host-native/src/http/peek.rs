@@ -53,18 +53,20 @@ struct Wanted {
 
 impl Wanted {
     fn of(query: &Query) -> Result<Self, Failure> {
-        let number = |key, default, max, failure: &'static str| match query.get(key) {
-            None => Ok(default),
-            Some(value) => {
-                let value = std::str::from_utf8(value).ok().and_then(|text| text.parse::<usize>().ok());
-                value.filter(|value| (1..=max).contains(value)).ok_or(Failure::bad(failure))
-            }
-        };
-        Ok(Self {
-            limit: number("limit", LIMIT, LIMIT_MAX, "INVALID_ARG_LIMIT")?,
-            body_bytes: number("body_bytes", BODY_BYTES, BODY_BYTES_MAX, "INVALID_ARG_BODY_BYTES")?,
-        })
+        let body_bytes = number(query, "body_bytes", BODY_BYTES, BODY_BYTES_MAX, "INVALID_ARG_BODY_BYTES")?;
+        Ok(Self { limit: limit(query)?, body_bytes })
     }
+}
+
+/// How many messages are asked for.
+pub(crate) fn limit(query: &Query) -> Result<usize, Failure> {
+    number(query, "limit", LIMIT, LIMIT_MAX, "INVALID_ARG_LIMIT")
+}
+
+fn number(query: &Query, key: &str, default: usize, max: usize, failure: &'static str) -> Result<usize, Failure> {
+    let Some(value) = query.get(key) else { return Ok(default) };
+    let value = std::str::from_utf8(value).ok().and_then(|text| text.parse().ok());
+    value.filter(|value| (1..=max).contains(value)).ok_or(Failure::bad(failure))
 }
 
 /// What is answered.
@@ -110,8 +112,15 @@ async fn peek(api: &Arc<Api>, cell: &Arc<TopicCell>, channel: Option<ChannelName
 
 fn look(api: &Api, cell: &TopicCell, channel: Option<&ChannelName>, wanted: Wanted) -> Result<Answer, Failure> {
     let now = api.node.clock.now();
-    let on_disk = cell.view(|topic| needs_disk(topic, channel, now, wanted))?;
-    let runs = match on_disk {
+    let depths = |topic: &Topic| topic.depths(channel).ok_or(CHANNEL_NOT_FOUND);
+    let log = cell.view(|topic| {
+        let (_, backend_depth) = depths(topic)?;
+        let mut at_hand = 0;
+        topic.peek(channel, wanted.limit, |peeked| at_hand += usize::from(peeked.place == Place::Queued));
+        let log = LogId { topic: topic.name().clone(), channel: channel.cloned() };
+        Ok((at_hand < wanted.limit && backend_depth > 0).then_some(log))
+    })?;
+    let runs = match log {
         None => Vec::new(),
         Some(log) => api.node.storage().peek(log, wanted.limit, DISK_BYTES_MAX).map_err(|error| {
             tracing::error!("failed to look at messages on disk - {error}");
@@ -119,42 +128,15 @@ fn look(api: &Api, cell: &TopicCell, channel: Option<&ChannelName>, wanted: Want
         })?,
     };
     let mut view = View { now, wanted, ..View::default() };
-    let (memory_depth, backend_depth) = cell.view(|topic| {
+    let (depth, backend_depth) = cell.view(|topic| {
         topic.peek(channel, wanted.limit, |peeked| view.add(&peeked));
-        depths(topic, channel, now)
+        depths(topic)
     })?;
     for message in runs.iter().flat_map(Run::messages) {
         let due = message.due.map(|due| now.instant_of(due)).filter(|due| *due > now.mono);
         view.add(&Peeked { place: due.map_or(Place::Queued, |due| Place::Deferred { due }), message });
     }
-    Ok(Answer { messages: view.into_messages(api), memory_depth, backend_depth })
-}
-
-/// The log to look at, if what is in memory is not enough.
-fn needs_disk(
-    topic: &Topic,
-    channel: Option<&ChannelName>,
-    now: Now,
-    wanted: Wanted,
-) -> Result<Option<LogId>, Failure> {
-    let (_, backend_depth) = depths(topic, channel, now)?;
-    let mut at_hand = 0;
-    topic.peek(channel, wanted.limit, |peeked| at_hand += usize::from(peeked.place == Place::Queued));
-    let log = LogId { topic: topic.name().clone(), channel: channel.cloned() };
-    Ok((at_hand < wanted.limit && backend_depth > 0).then_some(log))
-}
-
-/// Messages waiting in memory, and on disk.
-fn depths(topic: &Topic, channel: Option<&ChannelName>, now: Now) -> Result<(u64, u64), Failure> {
-    if channel.is_some_and(|name| !topic.has_channel(name)) {
-        return Err(CHANNEL_NOT_FOUND);
-    }
-    let stats = topic.stats(now, channel, false);
-    let (depth, backend_depth) = match (channel, stats.channels.first()) {
-        (Some(_), Some(channel)) => (channel.depth, channel.backend_depth),
-        _ => (stats.depth, stats.backend_depth),
-    };
-    Ok((depth - backend_depth, backend_depth))
+    Ok(Answer { messages: view.into_messages(api), memory_depth: depth - backend_depth, backend_depth })
 }
 
 /// What has been seen so far.

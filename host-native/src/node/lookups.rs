@@ -11,6 +11,7 @@ use std::time::Duration;
 use futures::StreamExt as _;
 use futures::stream::FuturesUnordered;
 use parking_lot::Mutex;
+use sansq_core::cluster::join;
 use sansq_core::lookup::{Registration, ServerAddress, Verb};
 use sansq_core::name::{ChannelName, TopicName};
 use serde::Deserialize;
@@ -20,7 +21,6 @@ use tokio::time::{Instant, timeout_at};
 
 use super::{Node, TopicCell};
 use crate::client::http::HttpClient;
-use crate::client::lookup::join;
 
 /// Changes that may wait for the slowest nsqlookupd. One that lags behind more is told everything anew.
 const CHANGES_MAX: usize = 1024;

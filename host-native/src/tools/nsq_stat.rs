@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyhow::{Result, anyhow, bail, ensure};
 use futures::StreamExt as _;
 use futures::future::try_join_all;
-use serde::Deserialize;
+use sansq_core::cluster::{ChannelStats, StatsAnswer, merge_channel};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::MissedTickBehavior;
 
@@ -95,71 +95,25 @@ impl NsqStatOptions {
     }
 }
 
-/// A channel's numbers, of one nsqd or summed.
-#[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq)]
-#[serde(default)]
-struct Counts {
-    depth: i64,
-    backend_depth: i64,
-    in_flight_count: i64,
-    deferred_count: i64,
-    message_count: i64,
-    requeue_count: i64,
-    timeout_count: i64,
-    client_count: i64,
-}
-
-impl Counts {
-    fn add(&mut self, other: &Counts) {
-        self.depth += other.depth;
-        self.backend_depth += other.backend_depth;
-        self.in_flight_count += other.in_flight_count;
-        self.deferred_count += other.deferred_count;
-        self.message_count += other.message_count;
-        self.requeue_count += other.requeue_count;
-        self.timeout_count += other.timeout_count;
-        self.client_count += other.client_count;
-    }
-
-    /// The row of an interval that began with `before`.
-    fn row(&self, before: &Counts, interval: Duration) -> String {
-        let per_second = |change: i64| (change as f64 / interval.as_secs_f64()) as i64;
-        let (came, waiting) = (self.message_count - before.message_count, self.depth - before.depth);
-        format!(
-            "{:7} {:7} | {:7} {:7} {:7} {:5} {:5} | {:7} {:7} {:12} {:7}",
-            per_second(came),
-            per_second(came - waiting),
-            self.depth,
-            self.depth - self.backend_depth,
-            self.backend_depth,
-            self.in_flight_count,
-            self.deferred_count,
-            self.requeue_count,
-            self.timeout_count,
-            self.message_count,
-            self.client_count,
-        )
-    }
-}
-
-#[derive(Deserialize)]
-struct Stats {
-    #[serde(default)]
-    topics: Vec<TopicStats>,
-}
-
-#[derive(Deserialize)]
-struct TopicStats {
-    topic_name: String,
-    #[serde(default)]
-    channels: Vec<ChannelStats>,
-}
-
-#[derive(Deserialize)]
-struct ChannelStats {
-    channel_name: String,
-    #[serde(flatten)]
-    counts: Counts,
+/// The row of an interval that began with `before`.
+fn row(now: &ChannelStats, before: &ChannelStats, interval: Duration) -> String {
+    let per_second = |change: i64| (change as f64 / interval.as_secs_f64()) as i64;
+    let came = now.message_count.saturating_sub(before.message_count);
+    let gone = came.saturating_sub(now.depth.saturating_sub(before.depth));
+    format!(
+        "{:7} {:7} | {:7} {:7} {:7} {:5} {:5} | {:7} {:7} {:12} {:7}",
+        per_second(came),
+        per_second(gone),
+        now.depth,
+        now.depth.saturating_sub(now.backend_depth),
+        now.backend_depth,
+        now.in_flight_count,
+        now.deferred_count,
+        now.requeue_count,
+        now.timeout_count,
+        now.message_count,
+        now.client_count,
+    )
 }
 
 /// Runs it until it has shown what it should, or a signal.
@@ -176,15 +130,16 @@ pub async fn run(options: NsqStatOptions, _: &[String]) -> Result<()> {
         loop {
             ticks.tick().await;
             let now = watch.counts().await?;
-            if let Some(before) = before.replace(now) {
+            if let Some(before) = &before {
                 let header = if shown % HEADER_EVERY == 0 { HEADER } else { "" };
                 print!("{header}");
-                println!("{}", now.row(&before, watch.options.interval));
+                println!("{}", row(&now, before, watch.options.interval));
                 shown += 1;
                 if shown == watch.options.count {
                     return Ok(());
                 }
             }
+            before = Some(now);
         }
     };
     tokio::select! {
@@ -201,19 +156,14 @@ struct Watch {
 
 impl Watch {
     /// The channel's numbers now.
-    async fn counts(&self) -> Result<Counts> {
+    async fn counts(&self) -> Result<ChannelStats> {
         let (topic, channel) = (&self.options.topic, &self.options.channel);
         let nsqds = self.nsqds().await.map_err(|error| anyhow!("ERROR: failed to get topic producers - {error}"))?;
         let all = try_join_all(nsqds.iter().map(|nsqd| self.counts_of(nsqd))).await;
         let all = all.map_err(|error| anyhow!("ERROR: failed to get nsqd stats - {error}"))?;
-        let mut found = all.into_iter().flatten().peekable();
-        ensure!(
-            found.peek().is_some(),
-            "ERROR: failed to find channel({channel}) in stats metadata for topic({topic})"
-        );
-        let mut sum = Counts::default();
-        found.for_each(|counts| sum.add(&counts));
-        Ok(sum)
+        let found: Vec<ChannelStats> = all.into_iter().flatten().collect();
+        ensure!(!found.is_empty(), "ERROR: failed to find channel({channel}) in stats metadata for topic({topic})");
+        Ok(merge_channel(topic, channel, found))
     }
 
     async fn nsqds(&self) -> Result<Vec<String>, String> {
@@ -237,7 +187,7 @@ impl Watch {
     }
 
     /// What one nsqd says of the channel, if it has it.
-    async fn counts_of(&self, nsqd: &str) -> Result<Option<Counts>, String> {
+    async fn counts_of(&self, nsqd: &str) -> Result<Option<ChannelStats>, String> {
         let (topic, channel) = (&self.options.topic, &self.options.channel);
         let query = format!("topic={}&channel={}", topic.replace('#', "%23"), channel.replace('#', "%23"));
         let url = format!("http://{nsqd}/stats?format=json&include_clients=false&{query}");
@@ -245,10 +195,9 @@ impl Watch {
         if answer.status != 200 {
             return Err(format!("{url}: {} {}", answer.status, String::from_utf8_lossy(&answer.body)));
         }
-        let stats: Stats = serde_json::from_slice(&answer.body).map_err(|error| format!("{url}: {error}"))?;
+        let stats: StatsAnswer = serde_json::from_slice(&answer.body).map_err(|error| format!("{url}: {error}"))?;
         let topics = stats.topics.into_iter().filter(|it| it.topic_name == *topic);
-        let found = topics.flat_map(|it| it.channels).find(|it| it.channel_name == *channel);
-        Ok(found.map(|it| it.counts))
+        Ok(topics.flat_map(|it| it.channels).find(|it| it.channel_name == *channel))
     }
 }
 
@@ -258,18 +207,19 @@ mod tests {
 
     #[test]
     fn a_row_has_rates_and_sums() {
-        let before = Counts { message_count: 100, depth: 10, ..Counts::default() };
-        let mut now =
-            Counts { message_count: 105, depth: 12, backend_depth: 2, in_flight_count: 3, ..Counts::default() };
-        now.add(&Counts {
+        let stats = |message_count, depth| ChannelStats { message_count, depth, ..ChannelStats::default() };
+        let before = stats(100, 10);
+        let one = ChannelStats { backend_depth: 2, in_flight_count: 3, ..stats(105, 12) };
+        let other = ChannelStats {
             deferred_count: 1,
             requeue_count: 4,
             timeout_count: 5,
             client_count: 6,
-            ..Counts::default()
-        });
-        let row = "      2       1 |      12      10       2     3     1 |       4       5          105       6";
-        assert_eq!(now.row(&before, Duration::from_secs(2)), row);
-        assert_eq!(HEADER.lines().nth(1).unwrap().len(), row.len());
+            ..ChannelStats::default()
+        };
+        let now = merge_channel("t", "c", vec![one, other]);
+        let expected = "      2       1 |      12      10       2     3     1 |       4       5          105       6";
+        assert_eq!(row(&now, &before, Duration::from_secs(2)), expected);
+        assert_eq!(HEADER.lines().nth(1).unwrap().len(), expected.len());
     }
 }
