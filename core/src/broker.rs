@@ -245,7 +245,7 @@ impl Broker {
         }
         let names: Vec<TopicName> = self.topics.keys().cloned().collect();
         for name in names {
-            self.step(now, &name, Topic::handle_exit);
+            self.step(now, &name, |topic| topic.handle_exit(now));
         }
     }
 

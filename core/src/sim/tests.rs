@@ -389,6 +389,32 @@ at 3s start n1
 }
 
 #[test]
+fn a_stop_leaves_each_message_in_one_place_whatever_is_on_its_way() {
+    // Read from the topic's log by 3575 ms (nsqd.dat is written first), on the channel's not before 3605 ms.
+    for (ack, disk) in [("accepted", ""), ("synced", ""), ("accepted", "fill-disk n1"), ("synced", "fill-disk n1")] {
+        let at_once = if disk.is_empty() { String::new() } else { format!("at 3585ms {disk}") };
+        let mut simulation = run(&format!(
+            "until 7s
+node n1 publish-ack={ack} mem-queue-size=0 disk-latency=30ms
+producer p topic=t
+at 100ms publish p count=20
+at 3s pause n1 t
+at 3100ms channel n1 t c
+at 3500ms unpause n1 t
+{at_once}
+at 3590ms stop n1
+at 5s free-disk n1
+at 6s start n1
+at 6500ms unpause n1 t
+"
+        ));
+        let view = simulation.view(ViewLimits::default());
+        let topic = &view.nodes[0].topics[0];
+        assert_eq!((topic.depth, topic.channels[0].depth), (0, 20), "{ack}, {disk}");
+    }
+}
+
+#[test]
 fn a_full_disk_refuses_and_recovers() {
     let mut simulation = run("until 6s
 node n1 mem-queue-size=5

@@ -394,8 +394,8 @@ impl Channel {
         (conns, self.queue.delete(out))
     }
 
-    /// Appends that failed are not tried again; who waits for them.
-    pub(crate) fn give_up(&mut self) -> Vec<Ticket> {
+    /// It is about to close: appends that fail are not tried again. Who waits for those that have failed already.
+    pub(crate) fn give_up(&mut self) -> Vec<Settled> {
         self.queue.give_up().collect()
     }
 

@@ -99,6 +99,8 @@ pub struct Topic {
     /// Its channels are not all known yet.
     held: bool,
     exiting: bool,
+    /// Its own queue closes as soon as nothing is on its way to the channels.
+    closing: bool,
     message_count: u64,
     message_bytes: u64,
     dropped_count: u64,
@@ -124,6 +126,7 @@ impl Topic {
             paused: false,
             held: false,
             exiting: false,
+            closing: false,
             message_count: 0,
             message_bytes: 0,
             dropped_count: 0,
@@ -189,7 +192,7 @@ impl Topic {
         } else {
             u32::from(self.put(runs, ticket))
         };
-        self.wait(Waiting::Publish { conn, id, messages, bytes }, ticket, appends);
+        self.wait(now, Waiting::Publish { conn, id, messages, bytes }, ticket, appends);
         self.settle_timers();
     }
 
@@ -337,27 +340,37 @@ impl Topic {
         settled.into_iter().for_each(|settled| self.settle(now, settled));
     }
 
-    /// Writes everything that is only in memory to the logs and closes them. Done when [`is_settling`](Self::is_settling)
-    /// is false; publishes fail from now on.
-    pub fn handle_exit(&mut self) {
+    /// Writes everything that is only in memory to the logs and closes them: those of the channels at once, its own when it
+    /// is known which messages they have taken over. Done when [`is_settling`](Self::is_settling) is false; publishes fail
+    /// from now on.
+    pub fn handle_exit(&mut self, now: Now) {
         self.exiting = true;
         // What was promised to be on the device does not leave its place for one in the system's memory.
         let durability = self.stored();
         let names: Vec<ChannelName> = self.channels.keys().cloned().collect();
         for name in names {
-            // What could not be moved to the channel is on the topic's log still.
-            for ticket in self.channels.get_mut(&name).map(Channel::give_up).into_iter().flatten() {
-                self.pending.remove(&ticket);
+            for settled in self.channels.get_mut(&name).map(Channel::give_up).into_iter().flatten() {
+                self.settle(now, settled);
             }
             let ticket = self.ticket();
             let waits =
                 self.channels.get_mut(&name).is_some_and(|channel| channel.persist(durability, ticket, &mut self.out));
-            self.wait(Waiting::Exit, ticket, u32::from(waits));
+            self.wait(now, Waiting::Exit, ticket, u32::from(waits));
         }
-        let ticket = self.ticket();
-        let waits = self.queue.persist(Vec::new(), durability, ticket, &mut self.out);
-        self.wait(Waiting::Exit, ticket, u32::from(waits));
+        self.closing = true;
+        self.close_queue(now);
         self.wakeups.clear();
+    }
+
+    /// Writes what is only in memory of its own queue and closes that, if it may. What is on its way to a channel's log would
+    /// be on both, or be on neither.
+    fn close_queue(&mut self, now: Now) {
+        if !self.closing || self.transfers > 0 {
+            return;
+        }
+        let (ticket, durability) = (self.ticket(), self.stored());
+        let waits = self.queue.persist(Vec::new(), durability, ticket, &mut self.out);
+        self.wait(now, Waiting::Exit, ticket, u32::from(waits));
     }
 
     /// The next output; `None` when there is nothing more to do for now.
@@ -485,20 +498,23 @@ impl Topic {
             let on_failure = if durable { OnFailure::Retry } else { OnFailure::Keep };
             let appends = self.fan_out(now, &[copy], ticket, on_failure);
             self.transfers += 1;
-            if appends == 0 {
-                self.transferred(now, run);
-            } else {
-                self.wait(Waiting::Transfer { run }, ticket, appends);
-            }
+            self.wait(now, Waiting::Transfer { run }, ticket, appends);
         }
         self.queue.read_ahead(&mut self.out);
     }
 
-    fn transferred(&mut self, now: Now, run: Run) {
+    /// The channels have `run`; or, at exit, not all of them, and it stays here.
+    fn transferred(&mut self, now: Now, run: Run, result: Result<(), StorageError>) {
         self.transfers -= 1;
-        for index in run.from..run.to {
-            self.queue.finish(now.mono, run.origin_of(index), &mut self.out);
+        match result {
+            Ok(()) => {
+                let origins = (run.from..run.to).map(|index| run.origin_of(index));
+                origins.for_each(|origin| self.queue.finish(now.mono, origin, &mut self.out));
+            }
+            Err(_) if run.origin == 0 => self.queue.push_memory(run),
+            Err(_) => {}
         }
+        self.close_queue(now);
     }
 
     fn create_channel(&mut self, now: Now, name: &ChannelName) -> bool {
@@ -548,10 +564,10 @@ impl Topic {
     }
 
     /// Lets `waiting` wait for `appends` completions; without any it has what it wants.
-    fn wait(&mut self, waiting: Waiting, ticket: Ticket, appends: u32) {
+    fn wait(&mut self, now: Now, waiting: Waiting, ticket: Ticket, appends: u32) {
         let pending = Pending { waiting, appends, error: None };
         if appends == 0 {
-            self.conclude(None, pending);
+            self.conclude(now, pending);
         } else {
             self.pending.insert(ticket, pending);
         }
@@ -565,11 +581,11 @@ impl Topic {
             return;
         }
         if let Some(pending) = self.pending.remove(&ticket) {
-            self.conclude(Some(now), pending);
+            self.conclude(now, pending);
         }
     }
 
-    fn conclude(&mut self, now: Option<Now>, pending: Pending) {
+    fn conclude(&mut self, now: Now, pending: Pending) {
         match pending.waiting {
             Waiting::Publish { conn, id, messages, bytes } => {
                 let result = match pending.error {
@@ -582,11 +598,7 @@ impl Topic {
                 };
                 self.out.answer(conn, Answer::Published { id, result });
             }
-            Waiting::Transfer { run } => {
-                if let Some(now) = now {
-                    self.transferred(now, run);
-                }
-            }
+            Waiting::Transfer { run } => self.transferred(now, run, pending.error.map_or(Ok(()), Err)),
             Waiting::Exit => {}
         }
     }

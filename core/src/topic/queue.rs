@@ -96,9 +96,11 @@ struct Log {
     reading: bool,
     retry_at: Option<Instant>,
     appends: VecDeque<Append>,
-    /// Appends that failed and are to be tried again, all at that time.
-    failed: Vec<Append>,
+    /// Appends that failed and why; they are to be tried again, all at that time.
+    failed: Vec<(Append, StorageError)>,
     append_retry_at: Option<Instant>,
+    /// Appends that fail are not tried again.
+    given_up: bool,
     /// Body bytes of the appends, and how many of them are not taken.
     appending_bytes: usize,
     appending_untaken: usize,
@@ -134,6 +136,7 @@ impl Queue {
             appends: VecDeque::new(),
             failed: Vec::new(),
             append_retry_at: None,
+            given_up: false,
             appending_bytes: 0,
             appending_untaken: 0,
             ledger: Ledger::default(),
@@ -159,7 +162,7 @@ impl Queue {
     pub(crate) fn appending(&self) -> u64 {
         let Some(log) = &self.log else { return 0 };
         let under_way = log.appends.iter().filter(|append| append.op >= log.emptied_by);
-        under_way.chain(&log.failed).map(|append| append.count).sum()
+        under_way.chain(log.failed.iter().map(|(append, _)| append)).map(|append| append.count).sum()
     }
 
     /// Messages waiting that are on disk, whether they were read from there or not.
@@ -293,19 +296,21 @@ impl Queue {
         }
         if log.append_retry_at.is_some_and(|at| at <= now) {
             log.append_retry_at = None;
-            for failed in std::mem::take(&mut log.failed) {
+            for (failed, _) in std::mem::take(&mut log.failed) {
                 self.append(failed.runs, failed.durability, failed.ticket, failed.on_failure, out);
             }
         }
     }
 
-    /// Appends are not tried again; who waits for them.
-    pub(crate) fn give_up(&mut self) -> impl Iterator<Item = Ticket> {
+    /// The queue is about to close: appends that fail are not tried again, nor kept in memory. Who waits for those that have
+    /// failed already.
+    pub(crate) fn give_up(&mut self) -> impl Iterator<Item = Settled> {
         let failed = self.log.as_mut().map(|log| {
+            log.given_up = true;
             log.append_retry_at = None;
             std::mem::take(&mut log.failed)
         });
-        failed.into_iter().flatten().map(|append| append.ticket)
+        failed.into_iter().flatten().map(|(append, error)| (append.ticket, Err(error)))
     }
 
     /// Takes in a completion of one of this queue's operations.
@@ -339,9 +344,12 @@ impl Queue {
                         arrival.settled = Some((append.ticket, Err(error)));
                         arrival.refused = if current { append.runs } else { Vec::new() };
                     }
+                    OnFailure::Retry | OnFailure::Keep if log.given_up => {
+                        arrival.settled = Some((append.ticket, Err(error)));
+                    }
                     OnFailure::Retry => {
                         log.append_retry_at.get_or_insert(now + APPEND_RETRY_DELAY);
-                        log.failed.push(append);
+                        log.failed.push((append, error));
                     }
                     OnFailure::Keep => {
                         arrival.settled = Some((append.ticket, Ok(())));
@@ -393,7 +401,8 @@ impl Queue {
     pub(crate) fn delete(mut self, out: &mut Outbox) -> Vec<Settled> {
         let Some(log) = &mut self.log else { return Vec::new() };
         out.store(&log.id, StorageEffect::Delete);
-        log.appends.drain(..).chain(log.failed.drain(..)).map(|append| (append.ticket, Ok(()))).collect()
+        let failed = log.failed.drain(..).map(|(append, _)| append);
+        log.appends.drain(..).chain(failed).map(|append| (append.ticket, Ok(()))).collect()
     }
 
     /// Writes everything that is only in memory, and `others`, to the log and closes it. Messages that were on the log

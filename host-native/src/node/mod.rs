@@ -292,7 +292,7 @@ impl Node {
     pub async fn exit(self: &Arc<Self>) {
         self.exiting.store(true, Ordering::Release);
         for cell in self.topics() {
-            self.step(&cell, |topic, _| topic.handle_exit());
+            self.step(&cell, Topic::handle_exit);
         }
         self.poll_until(|topic| !topic.is_settling()).await;
     }
