@@ -11,7 +11,7 @@
 //!   `.bad`.
 //! - Only damage is taken for damage: a file that cannot be read just now stays, and is read later.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::VecDeque;
 
 use crate::message::{BatchBuilder, Message, Run};
 
@@ -52,20 +52,33 @@ pub(super) struct DiskQueue {
     unread: u64,
     due_times: DueTimes,
     /// Files with damage, to be kept aside when released leaves them.
-    damaged: BTreeSet<u64>,
+    damaged: Vec<u64>,
     /// Files written since they were last synced.
-    unsynced: BTreeSet<String>,
+    unsynced: Vec<String>,
     /// Records written and released since the metadata was last written.
     pub(super) operations: u64,
     /// The last sync did not succeed.
     pub(super) sync_failed: bool,
+    /// Whether the [store](super::store) has it among those to be synced, or a sync of it under way.
+    pub(super) turn: SyncTurn,
     pub(super) events: Vec<StoreEvent>,
+}
+
+/// What the next sync of a log waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum SyncTurn {
+    /// Something to sync.
+    None,
+    /// Its time, or enough to sync.
+    Waiting,
+    /// The end of the one before.
+    UnderWay,
 }
 
 /// A sync to be done: data, then the positions as they were when it was asked for. Syncs of one log are done in order.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Sync {
-    data: BTreeSet<String>,
+    data: Vec<String>,
     metadata_name: String,
     metadata: String,
 }
@@ -78,7 +91,7 @@ impl Sync {
 }
 
 /// Syncs files; one that was removed meanwhile was done with.
-fn sync_all(names: &BTreeSet<String>, files: &mut impl Files) -> Result<(), StorageError> {
+fn sync_all(names: &[String], files: &mut impl Files) -> Result<(), StorageError> {
     for name in names {
         match files.sync(name) {
             Ok(()) | Err(FileError::NotFound) => {}
@@ -100,11 +113,11 @@ fn parse_metadata(text: &str) -> Option<(i64, Position, Position)> {
 }
 
 impl DiskQueue {
-    /// Opens the log. `found`: numbers of its data files, as far as the caller knows of any.
+    /// Opens the log. `found`: numbers of its data files in order, as far as the caller knows of any.
     pub(super) fn open(
         stem: String,
         bytes_per_file_max: u64,
-        found: &BTreeSet<u64>,
+        found: &[u64],
         files: &mut impl Files,
     ) -> Result<Self, StorageError> {
         let mut queue = Self {
@@ -116,10 +129,11 @@ impl DiskQueue {
             passed: VecDeque::new(),
             unread: 0,
             due_times: DueTimes::default(),
-            damaged: BTreeSet::new(),
-            unsynced: BTreeSet::new(),
+            damaged: Vec::new(),
+            unsynced: Vec::new(),
             operations: 0,
             sync_failed: false,
+            turn: SyncTurn::None,
             events: Vec::new(),
         };
         let mut depth = None;
@@ -162,19 +176,21 @@ impl DiskQueue {
 
     /// Keeps the positions to files that are there; whether they had to be moved. Files that were done with may be gone
     /// before the metadata says so, and metadata may say anything.
-    fn keep_to(&mut self, found: &BTreeSet<u64>) -> bool {
+    fn keep_to(&mut self, found: &[u64]) -> bool {
         let positions = (self.released, self.write);
+        let before = |file| found.partition_point(|&number| number < file);
         // All that the metadata knows of may be done with and gone, and more was written since.
-        if let Some(&next) = found.range(self.write.file..).next() {
+        if let Some(&next) = found.get(before(self.write.file)) {
             self.write = if next > self.write.file { Position::start_of(next) } else { self.write };
         }
-        let first = found.range(self.released.file..).next().copied().unwrap_or(self.write.file);
+        let first = found.get(before(self.released.file)).copied().unwrap_or(self.write.file);
         if self.released.file < first.min(self.write.file) {
             self.released = Position::start_of(first.min(self.write.file));
         }
-        if let Some(after) = found.range(self.released.file..self.write.file).next_back().map(|last| last + 1)
+        let last = found[..before(self.write.file)].last().filter(|&&last| last >= self.released.file);
+        if let Some(after) = last.map(|last| last + 1)
             && after < self.write.file
-            && !found.contains(&self.write.file)
+            && found.binary_search(&self.write.file).is_err()
         {
             self.tell(format!("{} is missing, and files before it", self.data_name(self.write.file)));
             self.write = Position::start_of(after);
@@ -276,8 +292,8 @@ impl DiskQueue {
         self.unread
     }
 
-    /// Numbers of its data files, as far as there are any.
-    pub(super) fn file_numbers(&self) -> BTreeSet<u64> {
+    /// Numbers of its data files in order, as far as there are any.
+    pub(super) fn file_numbers(&self) -> Vec<u64> {
         (self.released.file..=self.write.file).collect()
     }
 
@@ -354,7 +370,7 @@ impl DiskQueue {
         if !buffer.is_empty() {
             let name = self.data_name(flushed.file);
             files.write_at(&name, flushed.offset, buffer).map_err(|error| error.about(&name))?;
-            self.unsynced.insert(name);
+            self.note_unsynced(name);
             flushed.offset += buffer.len() as u64;
             buffer.clear();
         }
@@ -371,7 +387,7 @@ impl DiskQueue {
             end = self.end_after(end, record::encoded_len(&message) as u64);
             entries.extend(message.due.map(|due| (message.id, due, end.file)));
         }
-        self.unsynced.insert(self.due_name());
+        self.note_unsynced(self.due_name());
         self.due_times.add(&self.due_name(), &entries, files)
     }
 
@@ -518,7 +534,7 @@ impl DiskQueue {
     fn skip_file(&mut self, damaged: bool, files: &mut impl Files) -> Result<(), StorageError> {
         let file = self.cursor.file;
         if damaged {
-            self.damaged.insert(file);
+            self.damaged.push(file);
         }
         if file == self.write.file {
             self.write = Position::start_of(file + 1);
@@ -553,7 +569,9 @@ impl DiskQueue {
     fn move_released(&mut self, next: Position, files: &mut impl Files) {
         for file in self.released.file..next.file {
             let name = self.data_name(file);
-            let gone = if self.damaged.remove(&file) {
+            let damaged = self.damaged.iter().position(|&damaged| damaged == file);
+            let gone = if let Some(at) = damaged {
+                self.damaged.swap_remove(at);
                 files.rename(&name, &format!("{name}.bad"))
             } else {
                 files.remove(&name)
@@ -572,7 +590,9 @@ impl DiskQueue {
 
     /// Puts appended records on the device.
     pub(super) fn sync_data(&mut self, files: &mut impl Files) -> Result<(), StorageError> {
-        sync_all(&std::mem::take(&mut self.unsynced), files)
+        sync_all(&self.unsynced, files)?;
+        self.unsynced.clear();
+        Ok(())
     }
 
     /// Whether the file to be written to can be.
@@ -598,8 +618,15 @@ impl DiskQueue {
 
     /// A sync did not succeed: what it was about is to be synced still.
     pub(super) fn on_sync_failed(&mut self, sync: Sync) {
-        self.unsynced.extend(sync.data);
+        sync.data.into_iter().for_each(|name| self.note_unsynced(name));
         self.sync_failed = true;
+    }
+
+    /// There are a few between two syncs.
+    fn note_unsynced(&mut self, name: String) {
+        if !self.unsynced.contains(&name) {
+            self.unsynced.push(name);
+        }
     }
 
     fn read_metadata(&mut self, files: &mut impl Files) -> Result<Option<(i64, Position, Position)>, StorageError> {

@@ -1,14 +1,14 @@
 //! All logs of a node, and carrying out operations on them. Decides when positions are synced; on which thread, and
 //! what waits for which sync, is the host's.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::message::{BatchBuilder, Run};
 use crate::name::LogId;
 use crate::time::Instant;
 
-use super::disk_queue::{DiskQueue, Sync, parse_data_name};
+use super::disk_queue::{DiskQueue, Sync, SyncTurn, parse_data_name};
 use super::files::{FileError, Files};
 use super::{StorageEffect, StorageError, StorageReply};
 
@@ -59,13 +59,12 @@ pub struct Store<F> {
     files: F,
     options: StoreOptions,
     logs: BTreeMap<LogId, DiskQueue>,
-    /// Data files of logs that are not open.
-    found: BTreeMap<String, BTreeSet<u64>>,
+    /// Data files of logs that are not open, in order.
+    found: BTreeMap<String, Vec<u64>>,
     /// Logs whose last append failed, if no other has succeeded since.
     failing: BTreeMap<LogId, StorageError>,
-    /// Logs with something to sync and no sync under way, and since when.
-    dirty: BTreeMap<LogId, Instant>,
-    syncing: BTreeSet<LogId>,
+    /// Logs whose turn is [`SyncTurn::Waiting`], in order of since when; among them some that have been closed.
+    dirty: Vec<(Instant, LogId)>,
     buffer: Vec<u8>,
     builder: BatchBuilder,
     events: Vec<StoreEvent>,
@@ -74,10 +73,13 @@ pub struct Store<F> {
 impl<F: Files> Store<F> {
     /// The store on `files`.
     pub fn new(mut files: F, options: StoreOptions) -> Result<Self, StorageError> {
-        let mut found: BTreeMap<String, BTreeSet<u64>> = BTreeMap::new();
+        let mut found: BTreeMap<String, Vec<u64>> = BTreeMap::new();
         for name in files.list().map_err(|error| error.about("data path"))? {
             if let Some((stem, number)) = parse_data_name(&name) {
-                found.entry(stem.to_owned()).or_default().insert(number);
+                let numbers = found.entry(stem.to_owned()).or_default();
+                if let Err(at) = numbers.binary_search(&number) {
+                    numbers.insert(at, number);
+                }
             }
         }
         Ok(Self {
@@ -86,8 +88,7 @@ impl<F: Files> Store<F> {
             logs: BTreeMap::new(),
             found,
             failing: BTreeMap::new(),
-            dirty: BTreeMap::new(),
-            syncing: BTreeSet::new(),
+            dirty: Vec::new(),
             buffer: Vec::new(),
             builder: BatchBuilder::default(),
             events: Vec::new(),
@@ -114,8 +115,9 @@ impl<F: Files> Store<F> {
         }
         if let Some(queue) = self.logs.get_mut(log) {
             self.events.append(&mut queue.events);
-            if queue.is_dirty() && !self.syncing.contains(log) {
-                self.dirty.entry(log.clone()).or_insert(now);
+            if queue.turn == SyncTurn::None && queue.is_dirty() {
+                queue.turn = SyncTurn::Waiting;
+                self.dirty.push((now, log.clone()));
             }
         }
         result
@@ -127,14 +129,12 @@ impl<F: Files> Store<F> {
             _ = self.opened(log);
             self.failing.remove(log);
             if let Some(mut queue) = self.logs.remove(log) {
-                self.dirty.remove(log);
                 queue.empty(&mut self.files)?;
             }
             return Ok(StorageReply::Done);
         }
         if let StorageEffect::Close = effect {
             let Some(mut queue) = self.logs.remove(log) else { return Ok(StorageReply::Done) };
-            self.dirty.remove(log);
             self.found.insert(log.to_string(), queue.file_numbers());
             let synced = if queue.is_dirty() { queue.sync().run(&mut self.files) } else { Ok(()) };
             return synced.map(|()| StorageReply::Done);
@@ -163,8 +163,7 @@ impl<F: Files> Store<F> {
             return Ok(());
         }
         let stem = log.to_string();
-        let none = BTreeSet::new();
-        let found = self.found.get(&stem).unwrap_or(&none);
+        let found = self.found.get(&stem).map_or(&[][..], Vec::as_slice);
         let queue = DiskQueue::open(stem.clone(), self.options.max_bytes_per_file, found, &mut self.files)?;
         self.found.remove(&stem);
         self.logs.insert(log.clone(), queue);
@@ -198,15 +197,15 @@ impl<F: Files> Store<F> {
     /// [`Delete`](StorageEffect::Delete) and [`Close`](StorageEffect::Close) wait until [`is_syncing`](Self::is_syncing)
     /// is false.
     pub fn take_syncs(&mut self, now: Instant) -> Vec<SyncJob> {
-        let Self { dirty, logs, options, syncing, .. } = self;
+        let Self { dirty, logs, options, .. } = self;
         let mut jobs = Vec::new();
-        dirty.retain(|log, since| {
-            let Some(queue) = logs.get_mut(log) else { return false };
+        dirty.retain(|(since, log)| {
+            let Some(queue) = logs.get_mut(log).filter(|queue| queue.turn == SyncTurn::Waiting) else { return false };
             // One that failed waits for its time, however much comes meanwhile.
             let many = queue.operations >= options.sync_every && !queue.sync_failed;
             let due = many || *since + options.sync_timeout <= now;
             if due {
-                syncing.insert(log.clone());
+                queue.turn = SyncTurn::UnderWay;
                 jobs.push(SyncJob { log: log.clone(), sync: queue.sync() });
             }
             !due
@@ -216,26 +215,26 @@ impl<F: Files> Store<F> {
 
     /// Whether a sync of the log is under way.
     pub fn is_syncing(&self, log: &LogId) -> bool {
-        self.syncing.contains(log)
+        self.logs.get(log).is_some_and(|queue| queue.turn == SyncTurn::UnderWay)
     }
 
     /// A sync is over. A failed one is tried again when its time comes again.
     pub fn on_synced(&mut self, now: Instant, job: SyncJob, result: Result<(), StorageError>) {
-        self.syncing.remove(&job.log);
         if let Some(queue) = self.logs.get_mut(&job.log) {
             match result {
                 Ok(()) => queue.sync_failed = false,
                 Err(_) => queue.on_sync_failed(job.sync),
             }
-            if queue.is_dirty() {
-                self.dirty.entry(job.log).or_insert(now);
+            queue.turn = if queue.is_dirty() { SyncTurn::Waiting } else { SyncTurn::None };
+            if queue.turn == SyncTurn::Waiting {
+                self.dirty.push((now, job.log));
             }
         }
     }
 
     /// When [`sync_due`](Self::sync_due) has something to do, if no more operations come.
     pub fn next_sync(&self) -> Option<Instant> {
-        self.dirty.values().min().map(|since| *since + self.options.sync_timeout)
+        self.dirty.first().map(|(since, _)| *since + self.options.sync_timeout)
     }
 
     /// What an operator should know, since the last call.

@@ -344,6 +344,17 @@ fn damage_behind_the_last_record_is_stepped_over_with_it() {
 }
 
 #[test]
+fn records_that_could_not_be_synced_at_once_are_synced_with_the_next() {
+    let mut rig = Rig::new(1000);
+    rig.append([1]).unwrap();
+    rig.store.files().fail_after(Some(0));
+    assert!(rig.store.sync(&log()).is_err());
+    rig.store.files().fail_after(None);
+    rig.store.sync_due(Instant::ZERO + StoreOptions::default().sync_timeout).unwrap();
+    assert_eq!(rig.store.files().usage().1, 0, "bytes that a crash may take");
+}
+
+#[test]
 fn a_sync_that_failed_waits_for_its_time() {
     let timeout = Duration::from_secs(2);
     let options = StoreOptions { sync_every: 1, sync_timeout: timeout, ..StoreOptions::default() };
