@@ -1,8 +1,20 @@
 //! What JavaScript is told of a failure: an `Error` whose `name` is a code, which the package turns into its classes.
 
 use wasm_bindgen::JsValue;
+use wasm_bindgen::prelude::wasm_bindgen;
+
+// What js-sys has of it, without the exports that js-sys adds to every module.
+#[wasm_bindgen]
+extern "C" {
+    type Error;
+    #[wasm_bindgen(constructor)]
+    fn new(message: &str) -> Error;
+    #[wasm_bindgen(method, setter)]
+    fn set_name(this: &Error, name: &str);
+}
 
 /// What kind of failure it is.
+#[cfg_attr(not(all(feature = "broker", feature = "simulation")), allow(dead_code, reason = "each has its own"))]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Code {
     /// An argument or option.
@@ -35,7 +47,7 @@ impl Code {
 
 /// The error to throw.
 pub(crate) fn failure(code: Code, message: &str) -> JsValue {
-    let error = js_sys::Error::new(message);
+    let error = Error::new(message);
     error.set_name(code.as_str());
     error.into()
 }

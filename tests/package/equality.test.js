@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict'
 import { it } from 'node:test'
-import { Simulation } from 'sansq'
+import { Simulation } from 'sansq/simulation'
 
 import { nativeRuns } from './native.js'
 import { deliveriesPerSecond, differing } from './runs.js'

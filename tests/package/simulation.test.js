@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict'
 import { it } from 'node:test'
-import { ActionError, ArgumentError, ClosedError, Simulation } from 'sansq'
+import { ActionError, ArgumentError, ClosedError, Simulation } from 'sansq/simulation'
 
 const SCRIPT = `title test
 network latency=10ms jitter=0

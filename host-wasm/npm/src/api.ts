@@ -1,4 +1,4 @@
-// What the package has to offer, whichever way the module was loaded.
+// What `sansq` has to offer, whichever way its module was loaded.
 
 export {
   Broker,
@@ -11,29 +11,8 @@ export {
 } from './broker.js'
 export { Connection, type ConnectionEvents } from './connection.js'
 export { Emitter } from './emitter.js'
-export { ActionError, ArgumentError, ClosedError, ProtocolError, SansqError, SansqPanic, StateError } from './errors.js'
+export { ArgumentError, ClosedError, ProtocolError, SansqError, SansqPanic, StateError } from './errors.js'
 export type { RealTimeOptions } from './real-time.js'
-export {
-  Simulation,
-  type LifeStep,
-  type Mark,
-  type MessageLife,
-  type Scenario,
-  type SimulationOptions,
-  type Stop,
-  type ViewOptions,
-} from './simulation.js'
-export type {
-  ChannelView,
-  ConsumerView,
-  DeadlineView,
-  FrameView,
-  NodeView,
-  ProducerView,
-  SimulationView,
-  TopicView,
-  WireView,
-} from './simulation-view.js'
 export type { ChannelStats, ClientStats, TopicStats } from './stats.js'
 export { Message, Subscription, type MessageHandler, type SubscribeOptions, type SubscriptionEvents } from './subscription.js'
 export { version } from './version.js'

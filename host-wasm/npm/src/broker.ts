@@ -4,7 +4,8 @@ import { Connection, type Carrier } from './connection.js'
 import { Emitter } from './emitter.js'
 import { ArgumentError, ClosedError, ProtocolError, StateError } from './errors.js'
 import { bodies, bytesOf, command, FrameReader, hello, type Frame } from './frames.js'
-import { Handle, RawBroker } from './raw.js'
+import { Handle } from './module.js'
+import { module, RawBroker } from './raw.js'
 import { RealTime, type RealTimeOptions } from './real-time.js'
 import type { TopicStats } from './stats.js'
 import { Subscription, type MessageHandler, type SubscribeOptions } from './subscription.js'
@@ -121,8 +122,8 @@ export class Broker extends Emitter<BrokerEvents> {
     super()
     this.#handle =
       options instanceof BrokerSnapshot
-        ? new Handle('broker', () => options.handle.use((raw) => raw.clone()))
-        : new Handle('broker', () => create(options))
+        ? new Handle(module, 'broker', () => options.handle.use((raw) => raw.clone()))
+        : new Handle(module, 'broker', () => create(options))
     this.#carrier = this.#carrierOf()
     this.#clock = new RealTime({
       now: () => this.now,
@@ -262,7 +263,7 @@ export class Broker extends Emitter<BrokerEvents> {
 
   /** The whole state, to go back to by {@link restore} or to begin another broker with: `new Broker(snapshot)`. */
   snapshot(): BrokerSnapshot {
-    return new BrokerSnapshot(new Handle('snapshot', () => this.#handle.use((raw) => raw.clone())))
+    return new BrokerSnapshot(new Handle(module, 'snapshot', () => this.#handle.use((raw) => raw.clone())))
   }
 
   /**

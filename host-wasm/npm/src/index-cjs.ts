@@ -1,10 +1,10 @@
-// The package for Node, by require(). The wasm is a file of the package.
+// The broker for Node, by require(). The wasm is a file of the package.
 
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 
-import { loadSync } from './raw.js'
+import { module } from './raw.js'
 
-loadSync(readFileSync(join(__dirname, '../../sansq.wasm')))
+module.loadSync(readFileSync(join(__dirname, '../../sansq.wasm')))
 
 export * from './api.js'

@@ -1,7 +1,7 @@
-// The package for browsers, workers and bundlers: loads its module before anything else can be called.
+// The broker for browsers, workers and bundlers: loads its module before anything else can be called.
 
-import { load } from './raw.js'
+import { module } from './raw.js'
 
-await load(new URL('../../sansq.wasm', import.meta.url))
+await module.load(new URL('../../sansq.wasm', import.meta.url))
 
 export * from './api.js'

@@ -1,16 +1,17 @@
-// The package for who loads the module otherwise: `await init(...)` first, with the module, its bytes, or where it is.
+// The broker for who loads its module otherwise: `await init(...)` first, with the module, its bytes, or where it is.
 
-import { load, loadSync, type WasmSource } from './raw.js'
+import type { WasmSource } from './module.js'
+import { module } from './raw.js'
 
 /** Loads the module; the second time does nothing. `import url from 'sansq/sansq.wasm?url'` is how Vite names it. */
 export function init(source: WasmSource | PromiseLike<WasmSource>): Promise<void> {
-  return load(source)
+  return module.load(source)
 }
 
 /** As {@link init}, at once. Browsers allow that in workers only. */
-export function initSync(module: WebAssembly.Module | BufferSource): void {
-  loadSync(module)
+export function initSync(source: WebAssembly.Module | BufferSource): void {
+  module.loadSync(source)
 }
 
 export * from './api.js'
-export type { WasmSource } from './raw.js'
+export type { WasmSource } from './module.js'

@@ -1,6 +1,6 @@
-import { guard, rawVersion } from './raw.js'
+import { module, rawVersion } from './raw.js'
 
 /** The version of the package. */
 export function version(): string {
-  return guard(rawVersion)
+  return module.guard(rawVersion)
 }

@@ -1,4 +1,5 @@
-const { Broker, Simulation } = require('sansq')
+const { Broker } = require('sansq')
+const { Simulation } = require('sansq/simulation')
 
 const broker = new Broker()
 broker.subscribe('t', 'c', (message) => console.log(message.text))

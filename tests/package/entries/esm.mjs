@@ -1,4 +1,5 @@
-import { Broker, Simulation } from 'sansq'
+import { Broker } from 'sansq'
+import { Simulation } from 'sansq/simulation'
 
 const broker = new Broker()
 broker.subscribe('t', 'c', (message) => console.log(message.text))

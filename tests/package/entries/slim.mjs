@@ -1,9 +1,12 @@
 import assert from 'node:assert/strict'
 import { readFile } from 'node:fs/promises'
-import { Broker, Simulation, init } from 'sansq/slim'
+import { Simulation, init as initSimulation } from 'sansq/simulation/slim'
+import { Broker, init } from 'sansq/slim'
 
 assert.throws(() => new Broker(), { code: 'E_NOT_INITIALISED' })
 await init(readFile(new URL(import.meta.resolve('sansq/sansq.wasm'))))
+assert.throws(() => new Simulation({ scenario: 'first-message' }), { code: 'E_NOT_INITIALISED', message: /sansq\/simulation\/slim/ })
+await initSimulation(readFile(new URL(import.meta.resolve('sansq/simulation.wasm'))))
 
 const broker = new Broker()
 broker.subscribe('t', 'c', (message) => console.log(message.text))

@@ -2,8 +2,10 @@
 
 import sansq = require('sansq')
 import node = require('sansq/node')
+import simulator = require('sansq/simulation')
 
 const broker: sansq.Broker = new sansq.Broker()
 const listener: Promise<node.Listener> = node.listen({ broker })
+const simulation: simulator.Simulation = new simulator.Simulation({ scenario: 'fan-out' })
 
-export = listener
+export = { listener, simulation }

@@ -1,6 +1,8 @@
 // Is compiled, not run: what the package's types say.
 
-import { ActionError, Broker, Simulation, SansqError, type Mark, type SimulationView, type TopicStats } from 'sansq'
+import { Broker, SansqError, type TopicStats } from 'sansq'
+import { ActionError, Simulation, type Mark, type SimulationView } from 'sansq/simulation'
+import { initSync } from 'sansq/simulation/slim'
 import { init } from 'sansq/slim'
 import { listen, type Listener } from 'sansq/node'
 
@@ -30,4 +32,4 @@ new Simulation({ name: 'fan-out' })
 // @ts-expect-error: there is no such event
 broker.on('nothing', () => {})
 
-export { code, listener, marks, ready, rows, stats, until, view }
+export { code, initSync, listener, marks, ready, rows, stats, until, view }

@@ -1,6 +1,7 @@
 // A page that uses the package: what it does is in `window.done`.
 
-import { Broker, Simulation, SansqError } from 'sansq'
+import { Broker } from 'sansq'
+import { SansqError, Simulation } from 'sansq/simulation'
 import { deliveriesPerSecond, differing } from '../runs.js'
 
 function conveniences() {

@@ -1,5 +1,5 @@
 /** Words that rise and fade where something happened: a timeout, a requeue, a crash. In real time, of no consequence. */
-import type { Mark } from 'sansq';
+import type { Mark } from 'sansq/simulation';
 import { middle, type Scene } from './scene';
 import type { Brush } from './trays';
 

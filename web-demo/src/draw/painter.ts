@@ -2,7 +2,7 @@
  * Paints a frame on the stage's canvas: wires, what is on them, and messages where they lie. Boxes and their words are
  * elements of the page under the canvas; `layOut` places both.
  */
-import type { Mark } from 'sansq';
+import type { Mark } from 'sansq/simulation';
 import { parseTime } from '../state/duration';
 import type { Selection } from '../state/selection';
 import type { Frame } from '../worker/protocol';

@@ -2,7 +2,7 @@
  * Where everything stands: producers left, nodes with their topics and channels in the middle, consumers right. A pure
  * function of the topology and the room there is, so that nothing moves while only numbers change.
  */
-import type { SimulationView } from 'sansq';
+import type { SimulationView } from 'sansq/simulation';
 import type { Curve, Point, Rect } from './geometry';
 
 export interface Placed {

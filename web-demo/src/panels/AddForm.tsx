@@ -1,5 +1,5 @@
 /** A short form for what is added; everything has a good answer already, so that Enter is enough. */
-import type { SimulationView } from 'sansq';
+import type { SimulationView } from 'sansq/simulation';
 import { useState } from 'preact/hooks';
 import * as actions from '../state/actions';
 import { select } from '../state/commands';

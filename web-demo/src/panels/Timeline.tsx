@@ -1,5 +1,5 @@
 /** The run from its start to where it has been played, with marks. Dragged back it rewinds, dragged on it plays ahead. */
-import type { Mark } from 'sansq';
+import type { Mark } from 'sansq/simulation';
 import { useRef } from 'preact/hooks';
 import { clock } from '../state/format';
 import * as player from '../state/player';

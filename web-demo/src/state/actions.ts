@@ -2,7 +2,7 @@
  * What the user does, as lines of the script grammar: the link and the command line replay the same text. Nothing here
  * knows what an action does.
  */
-import type { SimulationView } from 'sansq';
+import type { SimulationView } from 'sansq/simulation';
 import type { Selection } from './selection';
 
 export const set = (name: string, key: string, value: string): string => `set ${name} ${key}=${value}`;

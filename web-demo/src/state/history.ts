@@ -1,6 +1,6 @@
 /** Short histories of each channel for the little charts: depth, in flight, deferred, and finished per second. */
 import { signal } from '@preact/signals';
-import type { SimulationView } from 'sansq';
+import type { SimulationView } from 'sansq/simulation';
 import { channelsOf } from './selection';
 
 const LENGTH = 90;

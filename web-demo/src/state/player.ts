@@ -3,7 +3,7 @@
  * with the position. One request is under way at a time; a drag of the timeline only ever waits for its last place.
  */
 import type { Remote } from 'comlink';
-import type { MessageLife } from 'sansq';
+import type { MessageLife } from 'sansq/simulation';
 import type { Engine, Frame, Opening } from '../worker/protocol';
 import { addressLink, scenarioOf, writeAddress } from './link';
 import { restart as restartHistory } from './history';

@@ -1,5 +1,5 @@
 /** What is selected in the picture, and how to find it in a view. */
-import type { SimulationView } from 'sansq';
+import type { SimulationView } from 'sansq/simulation';
 
 export type NodeView = SimulationView['nodes'][number];
 export type TopicView = NodeView['topics'][number];

@@ -3,7 +3,7 @@
  * sixty times a second; `view` is renewed less often, so that numbers can be read.
  */
 import { signal } from '@preact/signals';
-import type { Mark, SimulationView } from 'sansq';
+import type { Mark, SimulationView } from 'sansq/simulation';
 import type { Branch, Frame, Pace, Scenario } from '../worker/protocol';
 import type { Selection } from './selection';
 

@@ -2,7 +2,7 @@
  * What the page and its worker say to each other. Only plain values: views, marks and typed arrays cross over, the
  * simulation itself never leaves the worker.
  */
-import type { Mark, MessageLife, SimulationView } from 'sansq';
+import type { Mark, MessageLife, SimulationView } from 'sansq/simulation';
 
 /** What to open: a link (what stands after `#`), or a built-in scenario, or a script of one's own. */
 export type Opening = { link: string } | { scenario: string; seed?: number } | { script: string; seed?: number };

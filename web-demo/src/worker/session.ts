@@ -2,8 +2,8 @@
  * The runs behind the page: the one opened, those forked from it, and how they are played. Decides nothing about
  * queues: it moves `Simulation`s of the `sansq` package in time and says how they look.
  */
-import { Simulation } from 'sansq';
-import type { Mark, MessageLife } from 'sansq';
+import { Simulation } from 'sansq/simulation';
+import type { Mark, MessageLife } from 'sansq/simulation';
 import { AutoPace } from './pace';
 import type { Engine, Frame, Measured, Opening, Pace, Scenario } from './protocol';
 

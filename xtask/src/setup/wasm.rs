@@ -65,21 +65,22 @@ impl Wasm {
         command
     }
 
-    /// Builds the library of `package` in a profile, with these features of it. A panic in it is a trap, and no more.
+    /// Builds the library of `package` in a profile, with these features of it and no others. A panic in it is a trap, and no more.
     pub(crate) fn build(&self, package: &str, profile: &str, features: &[&str]) -> Command {
         let mut command = self.cargo("build");
-        command.args(["--quiet", "--profile", profile, "--package", package]);
+        command.args(["--quiet", "--profile", profile, "--package", package, "--no-default-features"]);
         command.env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUSTFLAGS", FLAGS);
         command.args(features.iter().flat_map(|feature| ["--features", feature]));
         command
     }
 
-    /// Makes ES modules for the web, `library.js` and `library_bg.wasm`, in `directory` from what [`build`](Self::build) made.
+    /// Makes ES modules for the web, `name.js` and `name_bg.wasm`, in `directory` from what [`build`](Self::build) made last.
     /// The module can be loaded anew when it has trapped.
-    pub(crate) fn bindgen(&self, library: &str, profile: &str, directory: &Path) -> Command {
+    pub(crate) fn bindgen(&self, library: &str, profile: &str, name: &str, directory: &Path) -> Command {
         let mut command = Command::new(self.tools.join(TOOLS[0]));
         command.args(["--target", "web", "--omit-default-module-path", "--experimental-reset-state-function"]);
-        command.args(["--remove-name-section", "--remove-producers-section", "--out-dir"]).arg(directory);
+        command.args(["--remove-name-section", "--remove-producers-section", "--out-name", name]);
+        command.arg("--out-dir").arg(directory);
         let profile = if profile == "dev" { "debug" } else { profile };
         command.arg(self.target.join(TARGET).join(profile).join(library).with_extension("wasm"));
         command

@@ -122,7 +122,7 @@ fn package(steps: &mut Steps) -> Result<()> {
     let directory = root().join("tests/package");
     let tarball = web::package::build(&steps.target)?;
     let panics = steps.target.join("test/package-that-panics");
-    web::package::variant(&steps.target, &["panic-on-demand"], &panics)?;
+    web::package::variant(&steps.target, "panic-on-demand", &panics)?;
     setup::node_modules(&directory)?;
     setup::node_package(&directory, &tarball)?;
     let hashes = steps.target.join("test/hashes.txt");

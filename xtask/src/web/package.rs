@@ -1,5 +1,5 @@
 //! The npm package: wasm by cargo and wasm-bindgen, JavaScript and types by tsc, once as ES modules and once for require(), around
-//! one copy of the wasm.
+//! one copy of each wasm module.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -10,8 +10,18 @@ use anyhow::{Context, Result, ensure};
 use crate::setup::wasm::Wasm;
 use crate::setup::{self, root, run, words};
 
-/// What wasm-bindgen calls what it makes.
+/// What cargo calls what it makes.
 const LIBRARY: &str = "sansq_wasm";
+
+/// A wasm module of the package.
+struct Module {
+    /// The feature of the crate that makes it, and the name of its bindings.
+    name: &'static str,
+    file: &'static str,
+}
+
+const BROKER: Module = Module { name: "broker", file: "sansq.wasm" };
+const SIMULATION: Module = Module { name: "simulation", file: "simulation.wasm" };
 
 /// Builds `host-wasm/pkg` anew, and returns the tarball in it. `target` is the target directory of this run.
 pub(crate) fn build(target: &Path) -> Result<PathBuf> {
@@ -19,26 +29,35 @@ pub(crate) fn build(target: &Path) -> Result<PathBuf> {
     let wasm = Wasm::ensure(target)?;
     setup::node_modules(&sources)?;
     let bindings = sources.join("src/generated");
-    run(&mut wasm.build("sansq-wasm", "wasm", &[]))?;
-    run(&mut wasm.bindgen(LIBRARY, "wasm", &bindings))?;
-    let package = root().join("host-wasm/pkg");
-    if package.exists() {
-        fs::remove_dir_all(&package).with_context(|| format!("remove {}", package.display()))?;
+    clear(&bindings)?;
+    for module in [BROKER, SIMULATION] {
+        run(&mut wasm.build("sansq-wasm", "wasm", &[module.name]))?;
+        run(&mut wasm.bindgen(LIBRARY, "wasm", module.name, &bindings))?;
     }
+    let package = root().join("host-wasm/pkg");
+    clear(&package)?;
     compile(&sources)?;
     assemble(&sources, &package)?;
     pack(&package)
 }
 
-/// A copy of the package that is there, in `directory`: with a wasm that is built in no time and has these features.
-pub(crate) fn variant(target: &Path, features: &[&str], directory: &Path) -> Result<()> {
+/// Removes what an earlier run made.
+fn clear(directory: &Path) -> Result<()> {
+    if directory.exists() {
+        fs::remove_dir_all(directory).with_context(|| format!("remove {}", directory.display()))?;
+    }
+    Ok(())
+}
+
+/// A copy of the package that is there, in `directory`: with a broker that is built in no time and has this feature, too.
+pub(crate) fn variant(target: &Path, feature: &str, directory: &Path) -> Result<()> {
     let wasm = Wasm::ensure(target)?;
     let bindings = target.join("test/bindings");
-    run(&mut wasm.build("sansq-wasm", "dev", features))?;
-    run(&mut wasm.bindgen(LIBRARY, "dev", &bindings))?;
+    run(&mut wasm.build("sansq-wasm", "dev", &[BROKER.name, feature]))?;
+    run(&mut wasm.bindgen(LIBRARY, "dev", BROKER.name, &bindings))?;
     fs::create_dir_all(directory)?;
     run(words(&["cp", "-R"]).arg(root().join("host-wasm/pkg/.")).arg(directory))?;
-    place(&bindings, directory)
+    place(&BROKER, &bindings, directory)
 }
 
 /// TypeScript to JavaScript and types, in `host-wasm/pkg/dist`.
@@ -50,10 +69,10 @@ fn compile(sources: &Path) -> Result<()> {
     };
     tsc(&["--project", "tsconfig.json"])?;
     tsc(&["--project", "tsconfig.cjs.json"])?;
-    // The bindings come as an ES module.
-    let glue = format!("src/generated/{LIBRARY}.js");
+    // The bindings come as ES modules.
+    let glue = [BROKER, SIMULATION].map(|module| format!("src/generated/{}.js", module.name));
     let to_commonjs = ["--allowJs", "--target", "ES2022", "--module", "CommonJS", "--moduleResolution", "node10"];
-    tsc(&[&to_commonjs[..], &["--outDir", "../pkg/dist/cjs/generated", &glue]].concat())
+    tsc(&[&to_commonjs[..], &["--outDir", "../pkg/dist/cjs/generated", &glue[0], &glue[1]]].concat())
 }
 
 /// What tsc does not make.
@@ -66,20 +85,21 @@ fn assemble(sources: &Path, package: &Path) -> Result<()> {
         copy(&from, &package.join(to))?;
     }
     fs::write(package.join("dist/cjs/package.json"), "{ \"type\": \"commonjs\" }\n")?;
-    for kind in ["esm", "cjs"] {
-        let types = format!("{LIBRARY}.d.ts");
-        copy(
-            &sources.join("src/generated").join(&types),
-            &package.join("dist").join(kind).join("generated").join(types),
-        )?;
+    let bindings = sources.join("src/generated");
+    for module in [BROKER, SIMULATION] {
+        for kind in ["esm", "cjs"] {
+            let types = format!("{}.d.ts", module.name);
+            copy(&bindings.join(&types), &package.join("dist").join(kind).join("generated").join(types))?;
+        }
+        place(&module, &bindings, package)?;
     }
-    place(&sources.join("src/generated"), package)
+    Ok(())
 }
 
-/// Puts the wasm and its ES module where the package has them.
-fn place(bindings: &Path, package: &Path) -> Result<()> {
-    copy(&bindings.join(format!("{LIBRARY}_bg.wasm")), &package.join("sansq.wasm"))?;
-    let glue = format!("{LIBRARY}.js");
+/// Puts a wasm module and its bindings where the package has them.
+fn place(module: &Module, bindings: &Path, package: &Path) -> Result<()> {
+    copy(&bindings.join(format!("{}_bg.wasm", module.name)), &package.join(module.file))?;
+    let glue = format!("{}.js", module.name);
     copy(&bindings.join(&glue), &package.join("dist/esm/generated").join(glue))
 }
 

@@ -1,5 +1,5 @@
 /** A producer or consumer: numbers, sliders, and stall, crash, reconnect. */
-import type { SimulationView } from 'sansq';
+import type { SimulationView } from 'sansq/simulation';
 import * as actions from '../../state/actions';
 import { removeSelected, select } from '../../state/commands';
 import { CONSUMER_DIALS, PRODUCER_DIALS } from '../../state/dials';

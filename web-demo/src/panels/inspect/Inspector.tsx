@@ -1,5 +1,5 @@
 /** What is selected: its numbers, what can be turned on it, and what can be done to it. */
-import type { SimulationView } from 'sansq';
+import type { SimulationView } from 'sansq/simulation';
 import { findChannel, findTopic, type Selection } from '../../state/selection';
 import { ConsumerCard, ProducerCard } from './ClientCards';
 import { MessageCard } from './MessageCard';

@@ -1,5 +1,5 @@
 /** A message: its life so far, as the simulation tells it. */
-import type { MessageLife } from 'sansq';
+import type { MessageLife } from 'sansq/simulation';
 import { useEffect, useState } from 'preact/hooks';
 import { bytes, clock } from '../../state/format';
 import * as player from '../../state/player';

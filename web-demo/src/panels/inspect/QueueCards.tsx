@@ -1,5 +1,5 @@
 /** A topic or a channel: numbers, and pause, empty, delete. */
-import type { SimulationView } from 'sansq';
+import type { SimulationView } from 'sansq/simulation';
 import * as actions from '../../state/actions';
 import { removeSelected, select } from '../../state/commands';
 import { count, span } from '../../state/format';

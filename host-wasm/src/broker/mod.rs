@@ -1,6 +1,10 @@
 //! A broker and the surroundings that it has here: see the [crate].
 
-use std::collections::{BTreeMap, VecDeque};
+mod events;
+mod options;
+mod stats;
+
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use sansq_core::broker::{self, Output};
@@ -12,9 +16,9 @@ use sansq_core::time::{Instant, Now, Timestamp};
 use wasm_bindgen::JsValue;
 use wasm_bindgen::prelude::wasm_bindgen;
 
-use crate::events::{self, Happening};
+use self::events::Happening;
 use crate::failure::{Code, failure};
-use crate::{options, stats, time};
+use crate::time;
 
 /// The wall-clock time at which virtual time starts unless the caller says otherwise: 2026-01-01, midnight UTC. Message
 /// ids grow from it.
@@ -61,7 +65,7 @@ impl Broker {
         self.connections =
             self.connections.checked_add(1).ok_or_else(|| failure(Code::Limit, "out of connection numbers"))?;
         let conn = id(self.connections);
-        self.driver.transport.peers.insert(conn, Peer::default());
+        self.driver.transport.peers.push(Peer { conn, received: Vec::new(), is_closed: false });
         self.handle(Ingress::Connected(conn));
         Ok(self.connections)
     }
@@ -73,12 +77,7 @@ impl Broker {
 
     /// What the client has received since the last call.
     pub fn receive(&mut self, conn: u32) -> Vec<u8> {
-        self.driver
-            .transport
-            .peers
-            .get_mut(&id(conn))
-            .map(|peer| std::mem::take(&mut peer.received))
-            .unwrap_or_default()
+        self.driver.transport.peer(id(conn)).map(|peer| std::mem::take(&mut peer.received)).unwrap_or_default()
     }
 
     /// The connections that received something or were closed since the last call, in order.
@@ -88,7 +87,7 @@ impl Broker {
 
     /// Whether the broker has closed the connection, or the client has, or it never was.
     pub fn closed(&self, conn: u32) -> bool {
-        self.driver.transport.peers.get(&id(conn)).is_none_or(|peer| peer.is_closed)
+        self.driver.transport.place(id(conn)).is_none_or(|at| self.driver.transport.peers[at].is_closed)
     }
 
     /// The client sends no more; what it sent is still answered.
@@ -98,7 +97,8 @@ impl Broker {
 
     /// The client breaks the connection. What it did not read is lost.
     pub fn disconnect(&mut self, conn: u32) {
-        if self.driver.transport.peers.remove(&id(conn)).is_some() {
+        if let Some(at) = self.driver.transport.place(id(conn)) {
+            self.driver.transport.peers.remove(at);
             self.handle(Ingress::Broken(id(conn)));
         }
     }
@@ -167,8 +167,8 @@ impl Broker {
 
     /// The connections that are open, in order.
     pub fn connections(&self) -> Vec<u32> {
-        let open = self.driver.transport.peers.iter().filter(|(_, peer)| !peer.is_closed);
-        open.filter_map(|(conn, _)| u32::try_from(conn.0).ok()).collect()
+        let open = self.driver.transport.peers.iter().filter(|peer| !peer.is_closed);
+        open.filter_map(|peer| u32::try_from(peer.conn.0).ok()).collect()
     }
 
     /// A broker in the same state, that shares nothing with this one.
@@ -279,21 +279,31 @@ impl Storage for Memory {
 #[derive(Clone, Debug, Default)]
 struct Peers {
     ingress: VecDeque<Ingress>,
-    peers: BTreeMap<ConnId, Peer>,
+    /// By connection.
+    peers: Vec<Peer>,
     /// Those that received something or were closed, since somebody asked.
     changed: Vec<u32>,
     events: Vec<Happening>,
 }
 
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 struct Peer {
+    conn: ConnId,
     received: Vec<u8>,
     is_closed: bool,
 }
 
 impl Peers {
+    fn place(&self, conn: ConnId) -> Option<usize> {
+        self.peers.binary_search_by_key(&conn, |peer| peer.conn).ok()
+    }
+
+    fn peer(&mut self, conn: ConnId) -> Option<&mut Peer> {
+        self.place(conn).map(|at| &mut self.peers[at])
+    }
+
     fn change(&mut self, conn: ConnId, change: impl FnOnce(&mut Peer)) {
-        let Some(peer) = self.peers.get_mut(&conn) else { return };
+        let Some(peer) = self.peer(conn) else { return };
         change(peer);
         if let Ok(conn) = u32::try_from(conn.0)
             && self.changed.last() != Some(&conn)

@@ -1,9 +1,10 @@
 // The simulator: whole NSQ systems in virtual time.
 
-import { ArgumentError } from './errors.js'
-import { guard, Handle, RawSimulation } from './raw.js'
-import type { SimulationView } from './simulation-view.js'
-import { milliseconds, seedOf } from './values.js'
+import { ArgumentError } from '../errors.js'
+import { Handle } from '../module.js'
+import { milliseconds, seedOf } from '../values.js'
+import { module, RawSimulation } from './raw.js'
+import type { SimulationView } from './view.js'
 
 /** What a run begins with: a built-in scenario, a script or a link. */
 export type SimulationOptions = BeginOptions | { link: string }
@@ -131,12 +132,12 @@ export class Simulation {
   constructor(options: SimulationOptions | Simulation) {
     const make = (): RawSimulation =>
       options instanceof Simulation ? options.#handle.use((raw) => raw.fork()) : create(options)
-    this.#handle = new Handle('simulation', make)
+    this.#handle = new Handle(module, 'simulation', make)
   }
 
   /** The built-in scenarios, in the order to read them. */
   static scenarios(): Scenario[] {
-    return JSON.parse(guard(() => RawSimulation.scenarios())) as Scenario[]
+    return JSON.parse(module.guard(() => RawSimulation.scenarios())) as Scenario[]
   }
 
   /** Milliseconds of virtual time, with fractions. */
