@@ -22,6 +22,7 @@ use crate::log::LogHandle;
 use crate::node::{Node, Unsaved};
 use crate::process;
 use crate::registration::keep_registered;
+use crate::statsd::{StatsdOptions, keep_reporting};
 use crate::storage::{DataPathLock, StorageThread};
 use crate::tcp::{self, Bound, Listener, Terms};
 use crate::workers::Workers;
@@ -33,6 +34,7 @@ pub struct Daemon {
     workers: Arc<Workers>,
     accepting: JoinHandle<()>,
     registering: JoinHandle<()>,
+    reporting: Option<JoinHandle<()>>,
     /// HTTP, HTTPS.
     serving: Vec<JoinHandle<()>>,
     stop_serving: watch::Sender<bool>,
@@ -95,6 +97,8 @@ impl Daemon {
         let api = Arc::new(Api { node: node.clone(), options: watch::channel(options).0, log, ports });
         node.lookups.begin(http_client);
         let registering = tokio::spawn(keep_registered(node.clone(), api.options.subscribe()));
+        let statsd = StatsdOptions::of(&api.options.borrow());
+        let reporting = statsd.map(|statsd| tokio::spawn(keep_reporting(node.clone(), statsd)));
         let stopped = || {
             let mut stopped = stop_serving.subscribe();
             async move {
@@ -110,7 +114,19 @@ impl Daemon {
         let serving = http_serving.into_iter().chain(https_serving).collect();
         let [http, https] = [http, https].map(|bound| bound.map(|bound| bound.address));
         let addresses = Addresses { tcp: tcp.address, http, https };
-        Ok(Self { api, node, workers, accepting, registering, serving, stop_serving, addresses, storage, _lock: lock })
+        Ok(Self {
+            api,
+            node,
+            workers,
+            accepting,
+            registering,
+            reporting,
+            serving,
+            stop_serving,
+            addresses,
+            storage,
+            _lock: lock,
+        })
     }
 
     /// Registers with these nsqlookupds, and no others. As `PUT /config/nsqlookupd_tcp_addresses`.
@@ -122,6 +138,7 @@ impl Daemon {
     pub async fn stop(self) -> Result<()> {
         self.accepting.abort();
         self.registering.abort();
+        self.reporting.iter().for_each(JoinHandle::abort);
         self.node.close_clients();
         self.stop_serving.send_replace(true);
         for serving in self.serving {

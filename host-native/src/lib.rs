@@ -12,6 +12,7 @@ pub mod node;
 pub mod one_command;
 pub mod process;
 mod registration;
+mod statsd;
 pub mod storage;
 mod streams;
 pub mod tcp;

@@ -33,6 +33,7 @@ use std::sync::Arc;
 
 use tokio::sync::watch;
 
+pub(crate) use process::{Memory, memory};
 pub(crate) use server::{Peer, serve, serve_tls};
 pub(crate) use service::{Call, Service};
 

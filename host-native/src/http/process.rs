@@ -13,7 +13,7 @@ const TICKS_PER_SECOND: u64 = 100;
 /// The `memory` block of `/stats`, with the keys of a process that has a garbage collector. Here nothing is idle, nothing
 /// waits to be collected and nobody pauses, so one of them says something.
 #[derive(Clone, Copy, Debug, Default, Serialize)]
-pub(super) struct Memory {
+pub(crate) struct Memory {
     heap_objects: u64,
     heap_idle_bytes: u64,
     /// Memory that is resident.
@@ -28,7 +28,7 @@ pub(super) struct Memory {
 
 impl Memory {
     /// Names and values, in the order of the keys.
-    pub(super) fn lines(&self) -> [(&'static str, u64); 9] {
+    pub(crate) fn lines(&self) -> [(&'static str, u64); 9] {
         [
             ("heap_objects", self.heap_objects),
             ("heap_idle_bytes", self.heap_idle_bytes),
@@ -44,7 +44,7 @@ impl Memory {
 }
 
 /// The `memory` block.
-pub(super) fn memory() -> Memory {
+pub(crate) fn memory() -> Memory {
     let resident = status_bytes(&read("/proc/self/status"), "VmRSS");
     Memory { heap_in_use_bytes: resident.unwrap_or(0), ..Memory::default() }
 }

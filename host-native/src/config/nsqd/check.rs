@@ -120,14 +120,11 @@ impl NsqdOptions {
 
     /// Each thing that was asked for and that this build does not offer yet. A feature leaves this list when it comes.
     pub fn unavailable(&self) -> Vec<Unavailable> {
-        [
-            ("auth-http-address", "authorization", !self.auth_http_addresses.is_empty()),
-            ("statsd-address", "statsd reports", !self.statsd_address.is_empty()),
-        ]
-        .into_iter()
-        .filter(|(_, _, asked)| *asked)
-        .map(|(flag, feature, _)| Unavailable { flag, feature, protects: PROTECTIONS.contains(&flag) })
-        .collect()
+        [("auth-http-address", "authorization", !self.auth_http_addresses.is_empty())]
+            .into_iter()
+            .filter(|(_, _, asked)| *asked)
+            .map(|(flag, feature, _)| Unavailable { flag, feature, protects: PROTECTIONS.contains(&flag) })
+            .collect()
     }
 
     /// How TLS is done, if it is.
