@@ -2,6 +2,9 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on should stop")]
 
+use std::io::{BufRead as _, BufReader};
+use std::process::{Command, Stdio};
+
 use rustix::process::Signal;
 use sansq_tests::client::{connect, eventually, publish, stats};
 use sansq_tests::daemon::Daemon;
@@ -89,6 +92,32 @@ fn nsq_tail_reads_from_a_channel_of_its_own_until_it_is_told_to_end() {
     tail.signal(Signal::TERM).unwrap();
     assert!(tail.finish().unwrap().status.success());
     assert!(eventually(|| stats(&nsqd, "t").unwrap()["channels"] == serde_json::json!([])));
+}
+
+/// Runs a tool until the reader of its output, which takes one line, and then it have gone: what it said, and its status.
+fn until_nobody_reads(name: &str, args: &[&str], mut meanwhile: impl FnMut()) -> (String, i32) {
+    let program = sansq_tests::nsqd::newest_build(name).unwrap();
+    let mut tool = Command::new(program).args(args).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut line = String::new();
+    BufReader::new(tool.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    assert!(eventually(|| {
+        meanwhile();
+        tool.try_wait().unwrap().is_some()
+    }));
+    let output = tool.wait_with_output().unwrap();
+    (String::from_utf8(output.stderr).unwrap(), output.status.code().unwrap())
+}
+
+#[test]
+fn a_reader_that_goes_away_is_no_failure() {
+    let nsqd = Daemon::start(&[]).unwrap();
+    publish_all(&nsqd, "t", &["m0"]);
+    let args = ["--topic=t", "--channel=c", &address(&nsqd)];
+    let (said, status) = until_nobody_reads("nsq_tail", &args, || publish_all(&nsqd, "t", &["more"]));
+    assert!(status == 0 && !said.to_lowercase().contains("pipe"), "{said}");
+    let http = format!("--nsqd-http-address={}", nsqd.http);
+    let (said, status) = until_nobody_reads("nsq_stat", &["--topic=t", "--channel=c", "--interval=20ms", &http], || {});
+    assert_eq!((status, said.as_str()), (0, ""));
 }
 
 #[test]

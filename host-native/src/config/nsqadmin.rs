@@ -123,7 +123,7 @@ options! {
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum InvalidOptions {
     /// Nobody to ask.
-    #[error("--nsqd-http-address or --lookupd-http-address required")]
+    #[error("--nsqd-http-address or --lookupd-http-address required; nsqadmin --help explains them, with examples")]
     NoCluster,
     /// Two ways to find nsqds.
     #[error("use --nsqd-http-address or --lookupd-http-address not both")]

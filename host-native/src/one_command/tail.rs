@@ -1,7 +1,6 @@
 //! `sansq tail`: prints the messages of a topic as they come, each on a line, and finishes them once they are printed.
 
 use std::ffi::OsString;
-use std::io::ErrorKind;
 
 use sansq_core::name::ChannelName;
 
@@ -49,10 +48,7 @@ pub(super) fn run(args: Vec<OsString>) -> Result<(), Failure> {
         eprintln!("Reading topic {topic} through channel {channel}; Ctrl-C ends.");
         let mut messages = Messages::new();
         messages.add(consumer);
-        match nsq_tail::print(messages, &[], count, most, futures::stream::pending()).await {
-            Err(error) if is_gone(&error) => Ok(()),
-            result => Ok(result?),
-        }
+        Ok(nsq_tail::print(messages, &[], count, most, futures::stream::pending()).await?)
     })
 }
 
@@ -62,9 +58,4 @@ fn channel_named(text: &str) -> Result<ChannelName, Misuse> {
         value: text.to_owned(),
         why: rule.to_string(),
     })
-}
-
-/// Whoever read standard output has gone away (`| head`): not a failure.
-fn is_gone(error: &anyhow::Error) -> bool {
-    error.downcast_ref::<std::io::Error>().is_some_and(|error| error.kind() == ErrorKind::BrokenPipe)
 }

@@ -14,7 +14,7 @@ mod pool;
 pub mod to_nsq;
 
 use std::ffi::OsString;
-use std::io::Write as _;
+use std::io::{self, Write as _};
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -128,6 +128,11 @@ pub(super) fn client_options(tool: &str, flag: &str, pairs: &[String]) -> Result
     }
     options.check().with_context(|| format!("--{flag}"))?;
     Ok(options)
+}
+
+/// Whether whoever read standard output has gone away (`| head`): not a failure.
+fn is_reader_gone(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::BrokenPipe
 }
 
 /// A channel that nobody else is likely to have, gone with its last consumer.

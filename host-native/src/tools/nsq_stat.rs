@@ -2,16 +2,17 @@
 //!
 //! Any nsqd or nsqlookupd that does not answer ends the tool: a sum with a part missing would look like a change.
 
+use std::io::{self, Write as _};
 use std::time::Duration;
 
-use anyhow::{Result, anyhow, bail, ensure};
+use anyhow::{Context as _, Result, anyhow, bail, ensure};
 use futures::StreamExt as _;
 use futures::future::try_join_all;
 use sansq_core::cluster::{ChannelStats, StatsAnswer, merge_channel};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::MissedTickBehavior;
 
-use super::{Misuse, terminations};
+use super::{Misuse, is_reader_gone, terminations};
 use crate::client::http::HttpClient;
 use crate::client::lookup::{self, Question};
 use crate::config::{Program, options};
@@ -132,8 +133,11 @@ pub async fn run(options: NsqStatOptions, _: &[String]) -> Result<()> {
             let now = watch.counts().await?;
             if let Some(before) = &before {
                 let header = if shown % HEADER_EVERY == 0 { HEADER } else { "" };
-                print!("{header}");
-                println!("{}", row(&now, before, watch.options.interval));
+                let row = format!("{header}{}\n", row(&now, before, watch.options.interval));
+                match io::stdout().write_all(row.as_bytes()) {
+                    Err(error) if is_reader_gone(&error) => return Ok(()),
+                    written => written.context("cannot write to standard output")?,
+                }
                 shown += 1;
                 if shown == watch.options.count {
                     return Ok(());

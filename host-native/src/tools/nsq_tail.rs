@@ -7,7 +7,7 @@ use anyhow::{Context as _, Result, bail};
 use futures::{Stream, StreamExt as _};
 use tracing::info;
 
-use super::{Messages, Misuse, Source, client_options, random_channel, terminations};
+use super::{Messages, Misuse, Source, client_options, is_reader_gone, random_channel, terminations};
 use crate::client::Message;
 use crate::config::{Program, options};
 
@@ -82,8 +82,22 @@ pub async fn run(options: NsqTailOptions, _: &[String]) -> Result<()> {
 }
 
 /// Prints messages until `count` came of some consumer (0 goes on for ever), or until `stop` says so. `prefixes`, by
-/// consumer, stand before each; there may be none. Each consumer has at most `max_in_flight`.
+/// consumer, stand before each; there may be none. Each consumer has at most `max_in_flight`. When whoever reads standard
+/// output has gone away (`| head`), it ends, and what could not be printed is not finished.
 pub(crate) async fn print(
+    messages: Messages,
+    prefixes: &[&str],
+    count: u64,
+    max_in_flight: u32,
+    stop: impl Stream<Item = ()> + Unpin,
+) -> Result<()> {
+    match print_all(messages, prefixes, count, max_in_flight, stop).await {
+        Err(error) if error.downcast_ref().is_some_and(is_reader_gone) => Ok(()),
+        result => result,
+    }
+}
+
+async fn print_all(
     mut messages: Messages,
     prefixes: &[&str],
     count: u64,
