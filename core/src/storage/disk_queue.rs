@@ -11,6 +11,7 @@
 //!   `.bad`.
 //! - Only damage is taken for damage: a file that cannot be read just now stays, and is read later.
 
+mod emptying;
 mod peek;
 
 use std::collections::VecDeque;
@@ -22,6 +23,7 @@ use super::files::{FileError, Files, replace};
 use super::record::{self, Decoded};
 use super::store::StoreEvent;
 use super::{StorageError, StorageReply};
+pub(super) use emptying::remove_files;
 
 /// Bytes looked at in one go when scanning.
 const SCAN_BYTES: usize = 256 * 1024;
@@ -61,6 +63,12 @@ pub(super) struct DiskQueue {
     pub(super) sync_failed: bool,
     /// Whether the [store](super::store) has it among those to be synced, or a sync of it under way.
     pub(super) turn: SyncTurn,
+    /// The first data file that may be there. Those before `released` could not be removed.
+    oldest: u64,
+    /// Among them are some whose records were thrown away: their removal is tried again.
+    littered: bool,
+    /// Nobody uses it any more. It goes when it is not littered.
+    pub(super) deleted: bool,
     pub(super) events: Vec<StoreEvent>,
 }
 
@@ -134,6 +142,9 @@ impl DiskQueue {
             operations: 0,
             sync_failed: false,
             turn: SyncTurn::None,
+            oldest: 0,
+            littered: false,
+            deleted: false,
             events: Vec::new(),
         };
         let mut depth = None;
@@ -159,6 +170,7 @@ impl DiskQueue {
             depth = None;
         }
         queue.cursor = queue.released;
+        queue.oldest = found.first().copied().unwrap_or(u64::MAX).min(queue.released.file);
         queue.due_times = DueTimes::load(&queue.due_name(), queue.write.file, files)?;
         let salvaged = queue.salvage(files)?;
         queue.unread = match depth {
@@ -537,10 +549,12 @@ impl DiskQueue {
             } else {
                 files.remove(&name)
             };
-            if let Err(error) = gone
-                && error != FileError::NotFound
-            {
-                self.tell(format!("cannot do away with {name}: {}", error.about(&name)));
+            match gone {
+                Err(error) if error != FileError::NotFound => {
+                    self.tell(format!("cannot do away with {name}: {}", error.about(&name)));
+                }
+                _ if self.oldest == file => self.oldest = file + 1,
+                _ => {}
             }
         }
         if next.file > self.released.file && !self.due_times.is_empty() {
@@ -563,7 +577,7 @@ impl DiskQueue {
 
     /// Whether there is anything to [sync](Self::sync).
     pub(super) fn is_dirty(&self) -> bool {
-        !self.unsynced.is_empty() || self.operations > 0 || self.sync_failed
+        !self.unsynced.is_empty() || self.operations > 0 || self.sync_failed || self.littered
     }
 
     /// What puts records and positions as they are now on the device.
@@ -603,25 +617,6 @@ impl DiskQueue {
             self.tell(format!("{name} is not what it should be; looking for messages in the data files"));
         }
         Ok(parsed)
-    }
-
-    /// Throws all records away. The log goes on in a new file.
-    pub(super) fn empty(&mut self, files: &mut impl Files) -> Result<(), StorageError> {
-        for file in self.released.file..=self.write.file {
-            let name = self.data_name(file);
-            files.remove(&name).map_err(|error| error.about(&name))?;
-        }
-        self.due_times.clear(&self.due_name(), files)?;
-        let name = self.metadata_name();
-        files.remove(&name).map_err(|error| error.about(&name))?;
-        let next = Position::start_of(self.write.file + 1);
-        (self.released, self.cursor, self.write) = (next, next, next);
-        self.passed.clear();
-        self.damaged.clear();
-        self.unread = 0;
-        self.unsynced.clear();
-        (self.operations, self.sync_failed) = (0, false);
-        Ok(())
     }
 
     fn tell(&mut self, message: String) {

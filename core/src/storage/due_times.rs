@@ -93,12 +93,17 @@ impl DueTimes {
         }
     }
 
-    /// Forgets all.
-    pub(super) fn clear(&mut self, name: &str, files: &mut impl Files) -> Result<(), StorageError> {
-        if !self.is_empty() {
+    /// Forgets all records; the file is there still.
+    pub(super) fn forget(&mut self) {
+        self.times.clear();
+    }
+
+    /// Removes the file if no record in it is known.
+    pub(super) fn tidy(&mut self, name: &str, files: &mut impl Files) -> Result<(), StorageError> {
+        if self.times.is_empty() && !self.is_empty() {
             files.remove(name).map_err(|error| error.about(name))?;
+            self.written = 0;
         }
-        *self = Self::default();
         Ok(())
     }
 }

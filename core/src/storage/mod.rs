@@ -77,9 +77,11 @@ pub enum StorageEffect {
         /// How many.
         count: u64,
     },
-    /// Throw away all records; the log stays usable. Answer: [`StorageReply::Done`].
+    /// Throw away all records; the log stays usable. They are gone also if their files cannot be removed just now, or if
+    /// this fails. Answer: [`StorageReply::Done`].
     Empty,
-    /// Throw away all records and files. Answer: [`StorageReply::Done`].
+    /// Throw away all records and files. The same holds; a log that is opened later under this name is empty.
+    /// Answer: [`StorageReply::Done`].
     Delete,
     /// Sync and close it. Answer: [`StorageReply::Done`].
     Close,

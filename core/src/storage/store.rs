@@ -8,7 +8,7 @@ use crate::message::{BatchBuilder, Run};
 use crate::name::LogId;
 use crate::time::Instant;
 
-use super::disk_queue::{DiskQueue, Sync, SyncTurn, parse_data_name};
+use super::disk_queue::{DiskQueue, Sync, SyncTurn, parse_data_name, remove_files};
 use super::files::{FileError, Files};
 use super::{StorageEffect, StorageError, StorageReply};
 
@@ -61,6 +61,8 @@ pub struct Store<F> {
     logs: BTreeMap<LogId, DiskQueue>,
     /// Data files of logs that are not open, in order.
     found: BTreeMap<String, Vec<u64>>,
+    /// Logs that were to be deleted or emptied and could not be opened: they are emptied when they are.
+    doomed: Vec<LogId>,
     /// Logs whose last append failed, if no other has succeeded since.
     failing: BTreeMap<LogId, StorageError>,
     /// Logs whose turn is [`SyncTurn::Waiting`], in order of since when; among them some that have been closed.
@@ -87,6 +89,7 @@ impl<F: Files> Store<F> {
             options,
             logs: BTreeMap::new(),
             found,
+            doomed: Vec::new(),
             failing: BTreeMap::new(),
             dirty: Vec::new(),
             buffer: Vec::new(),
@@ -125,13 +128,7 @@ impl<F: Files> Store<F> {
 
     fn carry_out(&mut self, log: &LogId, effect: &StorageEffect) -> Result<StorageReply, StorageError> {
         if let StorageEffect::Delete = effect {
-            // Also what a failed opening left.
-            _ = self.opened(log);
-            self.failing.remove(log);
-            if let Some(mut queue) = self.logs.remove(log) {
-                queue.empty(&mut self.files)?;
-            }
-            return Ok(StorageReply::Done);
+            return self.delete(log).map(|()| StorageReply::Done);
         }
         if let StorageEffect::Close = effect {
             let Some(mut queue) = self.logs.remove(log) else { return Ok(StorageReply::Done) };
@@ -139,11 +136,19 @@ impl<F: Files> Store<F> {
             let synced = if queue.is_dirty() { queue.sync().run(&mut self.files) } else { Ok(()) };
             return synced.map(|()| StorageReply::Done);
         }
-        self.opened(log)?;
+        if let Err(error) = self.opened(log) {
+            if matches!(effect, StorageEffect::Empty) {
+                self.doom(log);
+            }
+            return Err(error);
+        }
         let Self { files, logs, buffer, builder, .. } = self;
         let Some(queue) = logs.get_mut(log) else { return Ok(StorageReply::Done) };
         match effect {
-            StorageEffect::Open => Ok(StorageReply::Opened { unread: queue.unread() }),
+            StorageEffect::Open => {
+                queue.deleted = false;
+                Ok(StorageReply::Opened { unread: queue.unread() })
+            }
             StorageEffect::Append { runs, taken, .. } => {
                 queue.append(runs, *taken, buffer, files).map(|()| StorageReply::Appended)
             }
@@ -152,8 +157,46 @@ impl<F: Files> Store<F> {
                 queue.release(*count, files);
                 Ok(StorageReply::Done)
             }
-            StorageEffect::Empty => queue.empty(files).map(|()| StorageReply::Done),
+            StorageEffect::Empty => {
+                queue.empty(files);
+                Ok(StorageReply::Done)
+            }
             StorageEffect::Delete | StorageEffect::Close => Ok(StorageReply::Done),
+        }
+    }
+
+    /// Does away with the log, also with what a failed opening left. What cannot be removed is not read any more, by a
+    /// successor either.
+    fn delete(&mut self, log: &LogId) -> Result<(), StorageError> {
+        self.failing.remove(log);
+        if self.opened(log).is_err() {
+            let stem = log.to_string();
+            let found = self.found.get(&stem).into_iter().flatten().copied();
+            if let Err(error) = remove_files(&stem, found, &mut self.files) {
+                self.doom(log);
+                let message = format!(
+                    "cannot delete it - {error}; it is not delivered any more, and comes back if nsqd ends before its \
+                     files are removed"
+                );
+                self.events.push(StoreEvent { log: stem, message });
+                return Err(error);
+            }
+            self.found.remove(&stem);
+            self.doomed.retain(|doomed| doomed != log);
+        }
+        let Some(queue) = self.logs.get_mut(log) else { return Ok(()) };
+        queue.empty(&mut self.files);
+        queue.deleted = true;
+        if !queue.is_littered() {
+            self.logs.remove(log);
+        }
+        Ok(())
+    }
+
+    /// Has the log emptied when it is opened.
+    fn doom(&mut self, log: &LogId) {
+        if !self.doomed.contains(log) {
+            self.doomed.push(log.clone());
         }
     }
 
@@ -164,7 +207,11 @@ impl<F: Files> Store<F> {
         }
         let stem = log.to_string();
         let found = self.found.get(&stem).map_or(&[][..], Vec::as_slice);
-        let queue = DiskQueue::open(stem.clone(), self.options.max_bytes_per_file, found, &mut self.files)?;
+        let mut queue = DiskQueue::open(stem.clone(), self.options.max_bytes_per_file, found, &mut self.files)?;
+        if let Some(at) = self.doomed.iter().position(|doomed| doomed == log) {
+            self.doomed.swap_remove(at);
+            queue.empty(&mut self.files);
+        }
         self.found.remove(&stem);
         self.logs.insert(log.clone(), queue);
         Ok(())
@@ -197,13 +244,23 @@ impl<F: Files> Store<F> {
     /// [`Delete`](StorageEffect::Delete) and [`Close`](StorageEffect::Close) wait until [`is_syncing`](Self::is_syncing)
     /// is false.
     pub fn take_syncs(&mut self, now: Instant) -> Vec<SyncJob> {
-        let Self { dirty, logs, options, .. } = self;
+        let Self { dirty, logs, options, files, .. } = self;
         let mut jobs = Vec::new();
         dirty.retain(|(since, log)| {
             let Some(queue) = logs.get_mut(log).filter(|queue| queue.turn == SyncTurn::Waiting) else { return false };
             // One that failed waits for its time, however much comes meanwhile.
             let many = queue.operations >= options.sync_every && !queue.sync_failed;
             let due = many || *since + options.sync_timeout <= now;
+            if due && queue.deleted {
+                queue.empty(files);
+                if !queue.is_littered() {
+                    logs.remove(log);
+                    return false;
+                }
+            } else if due {
+                // It is littered still if this fails, and tried again.
+                _ = queue.tidy(files);
+            }
             if due {
                 queue.turn = SyncTurn::UnderWay;
                 jobs.push(SyncJob { log: log.clone(), sync: queue.sync() });

@@ -1,5 +1,7 @@
 //! The queue files, on files in memory: the reference's bytes, its cases of damage, and what a crash at any moment leaves.
 
+mod emptying;
+
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;

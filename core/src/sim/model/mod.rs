@@ -4,7 +4,7 @@
 //! What is checked:
 //! - *Conservation*: what a channel has (queued, on its way to disk, in flight, deferred) is what was put in, less what was
 //!   finished, dropped, sampled out, refused or repeated, message by message seen to leave.
-//! - A message is delivered only if it was published to the topic; to one consumer at a time; not after it was finished; with
+//! - A message is delivered only if it was published to the topic, and that not deleted since; to one consumer at a time; not after it was finished; with
 //!   one attempt more than before; under the same id; not before it is due; not by a paused channel or an ending node.
 //! - A consumer has no more messages than its RDY, and none after CLS.
 //! - Ids of a topic rise in the order of the publishes.
@@ -241,6 +241,7 @@ impl Model {
         let Some(record) = self.place(topic).record(number) else {
             return self.claim(false, || format!("message {number} was delivered and never published there"));
         };
+        self.claim(!record.deleted, || format!("message {number} was delivered after its topic was deleted"));
         let in_order = self.place(topic).learn_id(number, id);
         self.claim(in_order, || format!("message {number} has id {id}, which is out of order or was another one's"));
         let paused = self.place(channel).paused;

@@ -19,6 +19,8 @@ pub(super) struct Record {
     pub(super) promised: bool,
     /// The node was restarted since.
     pub(super) old: bool,
+    /// The topic was deleted since, by the process that serves.
+    pub(super) deleted: bool,
     id: Option<MessageId>,
 }
 
@@ -50,7 +52,7 @@ pub(super) struct Place {
     base: (u64, u64),
     /// Whether counting begins with the step under way.
     pub(super) rebase: bool,
-    /// It was deleted, or a storage operation failed: what was refused or deleted may be found on the disk later.
+    /// A storage operation failed: what was refused may be found on the disk later.
     pub(super) haunted: bool,
     /// Its node was killed: less may be on its disk than it takes to be there, until it reads that.
     damaged: bool,
@@ -64,7 +66,7 @@ impl Place {
             self.records.resize(index + 1, None);
         }
         self.published += 1;
-        let record = Record { sequence: self.published, due, promised: false, old: false, id: None };
+        let record = Record { sequence: self.published, due, promised: false, old: false, deleted: false, id: None };
         self.records[index] = Some(record);
         record
     }
@@ -113,7 +115,8 @@ impl Place {
 
     /// An operator deleted it.
     pub(super) fn delete(&mut self) {
-        (self.exists, self.deleted, self.haunted) = (false, true, true);
+        (self.exists, self.deleted) = (false, true);
+        self.records.iter_mut().flatten().for_each(|record| record.deleted = true);
         self.unclaimed.clear();
         self.copies.empty();
     }
@@ -125,7 +128,7 @@ impl Place {
         self.damaged |= killed;
         self.copies.go_down(keeps, killed);
         for record in self.records.iter_mut().flatten() {
-            record.old = true;
+            (record.old, record.deleted) = (true, false);
             record.promised &= keeps;
             record.due = record.due.filter(|_| !killed);
         }
