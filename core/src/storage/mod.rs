@@ -53,7 +53,8 @@ pub enum Durability {
 /// What to do with a log.
 #[derive(Clone, Debug)]
 pub enum StorageEffect {
-    /// Open or create it. Answer: [`StorageReply::Opened`]. Comes before any other operation on the log.
+    /// Open or create it. Answer: [`StorageReply::Opened`]. Comes before any other operation on the log, and again if it
+    /// failed.
     Open,
     /// Add `runs` at its end, all or nothing. Each message is stored with its id, timestamp, attempts, due time and body.
     /// `taken`: the topic keeps the messages, so the cursor passes them as if they had been read; only given while

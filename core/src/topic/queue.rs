@@ -86,7 +86,10 @@ struct Log {
     id: LogId,
     /// Completions of earlier operations belong to a deleted log of the same name.
     opened_by: OpId,
-    opening: bool,
+    /// The opening under way.
+    opening: Option<OpId>,
+    /// It is open, so that it is known what is unread.
+    opened: bool,
     /// Records of earlier operations are gone.
     emptied_by: OpId,
     staged: VecDeque<Run>,
@@ -122,9 +125,11 @@ fn bytes_in(run: &Run) -> usize {
 impl Queue {
     /// A queue that overflows to the log `id`, or drops its overflow if there is none.
     pub(crate) fn open(id: Option<LogId>, out: &mut Outbox) -> Self {
-        let log = id.map(|id| Log {
-            opened_by: out.store(&id, StorageEffect::Open),
-            opening: true,
+        let log = id.map(|id| (out.store(&id, StorageEffect::Open), id));
+        let log = log.map(|(op, id)| Log {
+            opened_by: op,
+            opening: Some(op),
+            opened: false,
             id,
             emptied_by: OpId(0),
             staged: VecDeque::new(),
@@ -150,7 +155,7 @@ impl Queue {
     }
 
     pub(crate) fn is_opening(&self) -> bool {
-        self.log.as_ref().is_some_and(|log| log.opening)
+        self.log.as_ref().is_some_and(|log| log.opening.is_some())
     }
 
     /// Messages waiting, in memory and on disk.
@@ -293,6 +298,9 @@ impl Queue {
         }
         if log.retry_at.is_some_and(|at| at <= now) {
             log.retry_at = None;
+            if !log.opened {
+                log.opening = Some(out.store(&log.id, StorageEffect::Open));
+            }
         }
         if log.append_retry_at.is_some_and(|at| at <= now) {
             log.append_retry_at = None;
@@ -358,8 +366,10 @@ impl Queue {
                 }
             }
             (None, Ok(StorageReply::Opened { unread })) => {
-                log.opening = false;
-                log.unread += unread;
+                (log.opening, log.opened) = (None, true);
+                if current {
+                    log.unread = unread;
+                }
             }
             (None, Ok(StorageReply::Records { mut runs, unread })) => {
                 log.reading = false;
@@ -371,16 +381,16 @@ impl Queue {
             }
             (None, Ok(StorageReply::Appended | StorageReply::Done)) => {}
             (None, Err(error)) => {
-                let action = match (log.opening, log.reading) {
+                let opening = log.opening.take_if(|op| *op == done.op).is_some();
+                let reading = !opening && std::mem::take(&mut log.reading);
+                if opening || reading {
+                    log.retry_at = Some(now + READ_RETRY_DELAY);
+                }
+                let action = match (opening, reading) {
                     (true, _) => "open",
                     (_, true) => "read",
                     _ => "clean up",
                 };
-                log.opening = false;
-                if log.reading {
-                    log.reading = false;
-                    log.retry_at = Some(now + READ_RETRY_DELAY);
-                }
                 out.event(Event::StorageFailed { log: log.id.clone(), action, error });
             }
         }
@@ -435,7 +445,7 @@ impl Log {
     }
 
     fn can_take(&self, bytes: usize) -> bool {
-        !self.opening
+        self.opened
             && self.unread == 0
             && self.appending_untaken == 0
             && self.staged_bytes + self.appending_bytes + bytes <= STAGE_BYTES_MAX
@@ -471,6 +481,7 @@ impl Log {
 
     fn close(&mut self, out: &mut Outbox) {
         self.release(out);
+        self.retry_at = None;
         out.store(&self.id, StorageEffect::Close);
     }
 

@@ -87,8 +87,9 @@ impl Rig {
         assert!(!log.closed || matches!(op.effect, StorageEffect::Open | StorageEffect::Delete), "{op:?} after Close");
         let result = match op.effect {
             StorageEffect::Open => {
-                log.closed = false;
-                log.passed = 0;
+                if std::mem::take(&mut log.closed) {
+                    log.passed = 0;
+                }
                 Ok(StorageReply::Opened { unread: log.records.len() as u64 })
             }
             StorageEffect::Append { .. } if self.disk_full => Err(StorageError::Full),
