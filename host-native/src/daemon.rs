@@ -14,6 +14,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_rustls::TlsAcceptor;
 
+use crate::auth::AuthServers;
 use crate::client::http::HttpClient;
 use crate::config::nsqd::TlsRequired;
 use crate::config::{NsqdOptions, nsqd, version_text};
@@ -177,7 +178,8 @@ fn terms(options: &NsqdOptions) -> Result<Terms> {
         deflate: options.deflate,
         ..Features::default()
     };
-    Ok(Terms { features, tls: tls.map(|config| TlsAcceptor::from(Arc::new(config))) })
+    let tls = tls.map(|config| TlsAcceptor::from(Arc::new(config)));
+    Ok(Terms { features, tls, auth: AuthServers::of(options)? })
 }
 
 fn start_node(options: &NsqdOptions, data_path: &Path) -> Result<(Arc<Node>, StorageThread)> {

@@ -1,6 +1,7 @@
 //! The NSQ daemons and tools on the sansq core.
 
 pub mod admin;
+mod auth;
 pub mod client;
 pub mod config;
 pub mod daemon;

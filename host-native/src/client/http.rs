@@ -16,7 +16,7 @@ use tokio::time::timeout;
 
 use crate::tls::{self, ClientTls, TlsError};
 
-/// The largest answer that is read.
+/// The largest answer that is read, unless a client is told otherwise.
 const ANSWER_BYTES_MAX: usize = 256 * 1024 * 1024;
 
 /// Why there is no answer.
@@ -64,6 +64,7 @@ pub struct Answer {
 pub struct HttpClient {
     client: Client<HttpsConnector<HttpConnector>, Full<Bytes>>,
     request_timeout: Duration,
+    answer_bytes_max: usize,
 }
 
 impl HttpClient {
@@ -88,7 +89,13 @@ impl HttpClient {
             .https_or_http()
             .enable_http1()
             .wrap_connector(connector);
-        Ok(Self { client: Client::builder(TokioExecutor::new()).build(connector), request_timeout })
+        let client = Client::builder(TokioExecutor::new()).build(connector);
+        Ok(Self { client, request_timeout, answer_bytes_max: ANSWER_BYTES_MAX })
+    }
+
+    /// Reads no answer that has more bytes than that.
+    pub(crate) fn with_answers_up_to(self, bytes: usize) -> Self {
+        Self { answer_bytes_max: bytes, ..self }
     }
 
     /// GET with these headers.
@@ -111,7 +118,7 @@ impl HttpClient {
         let exchange = async {
             let response = self.client.request(request).await.map_err(|error| failed(url, &error))?;
             let (head, body) = response.into_parts();
-            let body = Limited::new(body, ANSWER_BYTES_MAX).collect().await;
+            let body = Limited::new(body, self.answer_bytes_max).collect().await;
             let body = body.map_err(|error| failed(url, &*error))?.to_bytes();
             Ok(Answer { status: head.status, headers: head.headers, body })
         };

@@ -26,6 +26,18 @@ pub struct Client {
     pub profile: Mutex<Profile>,
 }
 
+impl Client {
+    /// The peer's address without brackets, and its port; both empty on a Unix socket.
+    pub fn host_and_port(&self) -> (&str, &str) {
+        split_address(&self.remote_address)
+    }
+}
+
+fn split_address(address: &str) -> (&str, &str) {
+    let (host, port) = address.rsplit_once(':').unwrap_or_default();
+    (host.trim_start_matches('[').trim_end_matches(']'), port)
+}
+
 /// What a client told us and did.
 #[derive(Clone, Debug)]
 pub struct Profile {
@@ -35,6 +47,8 @@ pub struct Profile {
     pub state: State,
     /// What TLS came to, if the stream is in it.
     pub tls: Option<TlsInfo>,
+    /// What an auth server said of it, if it was asked.
+    pub authorized: Option<Identity>,
     /// Messages published, by topic.
     pub published: BTreeMap<TopicName, u64>,
 }
@@ -46,6 +60,17 @@ pub struct TlsInfo {
     pub version: &'static str,
     /// As it is registered: `TLS_AES_256_GCM_SHA384`.
     pub cipher_suite: String,
+    /// Of the subject of the client's certificate; empty without.
+    pub common_name: String,
+}
+
+/// Who a client is, for an auth server.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Identity {
+    /// The client's name.
+    pub name: String,
+    /// Where to read about it.
+    pub url: String,
 }
 
 /// The connections of a node.
@@ -79,5 +104,17 @@ impl Clients {
     /// All connections, in the order they came.
     pub fn all(&self) -> Vec<Arc<Client>> {
         self.table.lock().values().cloned().collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_come_apart() {
+        assert_eq!(split_address("127.0.0.1:5"), ("127.0.0.1", "5"));
+        assert_eq!(split_address("[::1]:5"), ("::1", "5"));
+        assert_eq!(split_address("@"), ("", ""));
     }
 }

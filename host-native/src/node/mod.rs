@@ -27,7 +27,7 @@ use sansq_core::topic::{Event, Topic, TopicStats};
 use tokio::sync::Notify;
 
 use alarms::Alarms;
-pub use clients::{Client, Clients, Profile, TlsInfo};
+pub use clients::{Client, Clients, Identity, Profile, TlsInfo};
 pub use clock::Clock;
 use lookups::Lookups;
 pub use mailbox::{Mail, Mailbox};

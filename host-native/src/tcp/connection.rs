@@ -17,14 +17,16 @@ use std::time::Duration;
 use sansq_core::message::{Batch, BatchBuilder};
 use sansq_core::name::TopicName;
 use sansq_core::protocol::{Answer, ConsumerCommand, Request, RequestId, Subscribe, Upgrade};
-use sansq_core::session::Session;
+use sansq_core::session::{AuthFailed, Grant, Session};
 use sansq_core::time::{Instant, Now};
 use tokio::io::ReadBuf;
+use tokio::sync::oneshot;
 use tokio::time::Sleep;
 use tokio_rustls::TlsAcceptor;
 
 use super::wire::Wire;
-use crate::node::{Client, Node, Stepped, TopicCell};
+use crate::auth::{AuthServers, Question};
+use crate::node::{Client, Identity, Node, Stepped, TopicCell};
 use crate::streams::Stream;
 
 /// Bytes read from a socket at a time.
@@ -64,6 +66,10 @@ pub(super) struct Connection<S> {
     client: Arc<Client>,
     /// For clients that ask for it.
     tls: Option<TlsAcceptor>,
+    /// For clients that have to be authorized.
+    auth: Option<AuthServers>,
+    /// What an auth server will answer.
+    authorizing: Option<oneshot::Receiver<Result<Grant, AuthFailed>>>,
     /// A change of the stream that waits for the reply before it to be written.
     upgrade: Option<Upgrade>,
     /// And one that is under way.
@@ -96,6 +102,7 @@ impl<S: Stream + 'static> Connection<S> {
         node: Arc<Node>,
         client: Arc<Client>,
         tls: Option<TlsAcceptor>,
+        auth: Option<AuthServers>,
     ) -> Self {
         Self {
             wire: Wire::Plain(socket),
@@ -103,6 +110,8 @@ impl<S: Stream + 'static> Connection<S> {
             node,
             client,
             tls,
+            auth,
+            authorizing: None,
             upgrade: None,
             changing: false,
             unflushed: false,
@@ -125,6 +134,7 @@ impl<S: Stream + 'static> Connection<S> {
         if self.unwritten.is_empty() && !self.unflushed {
             round.busy |= self.change_stream(cx, now, scratch);
             round.busy |= self.take_mail(now, scratch);
+            round.busy |= self.take_grant(cx, now, scratch);
             if !self.closing {
                 round.busy |= self.take_input(cx, now, scratch);
                 // What this input published to this very connection goes out in the same write.
@@ -142,6 +152,8 @@ impl<S: Stream + 'static> Connection<S> {
             let mut profile = self.client.profile.lock();
             profile.state = self.session.state();
             profile.info = self.session.info().cloned();
+            let identity = |grant: &Grant| Identity { name: grant.identity.clone(), url: grant.identity_url.clone() };
+            profile.authorized = self.session.grant().map(identity);
         }
         match self.poll_write(cx, now, scratch) {
             Poll::Ready(Ok(())) => {
@@ -275,14 +287,34 @@ impl<S: Stream + 'static> Connection<S> {
                 Request::Publish { id, topic, batches } => self.publish(id, topic, batches, &mut stepped),
                 Request::Subscribe(subscribe) => self.subscribe(subscribe, &mut stepped),
                 Request::Upgrade(upgrade) => self.upgrade = Some(upgrade),
-                // Not offered yet, so no session asks for it.
-                Request::Authorize { .. } => self.closing = true,
+                Request::Authorize { secret } => self.authorize(secret),
             }
             self.answer(now, &mut stepped, scratch);
         }
         self.command(scratch, &mut stepped);
         self.answer(now, &mut stepped, scratch);
         scratch.requests = requests;
+    }
+
+    fn authorize(&mut self, secret: Vec<u8>) {
+        let Some(auth) = &self.auth else { return };
+        let (host, _) = self.client.host_and_port();
+        let tls = self.client.profile.lock().tls.clone();
+        self.authorizing = Some(auth.ask(Question {
+            remote_ip: host.to_owned(),
+            tls: tls.is_some(),
+            common_name: tls.map(|tls| tls.common_name).unwrap_or_default(),
+            secret,
+        }));
+    }
+
+    /// What an auth server has answered.
+    fn take_grant(&mut self, cx: &mut Context<'_>, now: Now, scratch: &mut Scratch) -> bool {
+        let Some(authorizing) = &mut self.authorizing else { return false };
+        let Poll::Ready(answer) = Pin::new(authorizing).poll(cx) else { return false };
+        self.authorizing = None;
+        self.session.handle_authorized(now, answer.unwrap_or(Err(AuthFailed)), &mut scratch.output);
+        true
     }
 
     fn publish(&mut self, id: RequestId, topic: TopicName, batches: Vec<Batch>, stepped: &mut Stepped) {

@@ -12,6 +12,7 @@ use sansq_core::session::{Features, Session, State};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
 
+use crate::auth::AuthServers;
 use crate::node::{Client, Node, Profile};
 use crate::workers::Workers;
 use connection::Connection;
@@ -21,9 +22,11 @@ pub use listener::{ListenError, Listener};
 /// What clients may have, and must.
 #[derive(Clone)]
 pub(crate) struct Terms {
-    /// Without `tls`, which follows from there being an acceptor.
+    /// Without `tls` and `auth`, which follow from there being an acceptor and servers.
     pub(crate) features: Features,
     pub(crate) tls: Option<TlsAcceptor>,
+    /// Who decides what clients may do; without, everybody may do all.
+    pub(crate) auth: Option<AuthServers>,
 }
 
 /// Accepts clients for ever.
@@ -42,11 +45,18 @@ fn serve(socket: Accepted, remote_address: String, terms: &Terms, node: &Arc<Nod
         remote_address,
         connect_ts: now.wall.as_nanos() / 1_000_000_000,
         mailbox: Arc::default(),
-        profile: Mutex::new(Profile { info: None, state: State::Init, tls: None, published: BTreeMap::new() }),
+        profile: Mutex::new(Profile {
+            info: None,
+            state: State::Init,
+            tls: None,
+            authorized: None,
+            published: BTreeMap::new(),
+        }),
     });
     node.clients.enter(client.clone());
-    let Terms { features, tls } = terms.clone();
-    let session = Session::new(now, node.config.clone(), Features { tls: tls.is_some(), ..features });
+    let Terms { features, tls, auth } = terms.clone();
+    let features = Features { tls: tls.is_some(), auth: auth.is_some(), ..features };
+    let session = Session::new(now, node.config.clone(), features);
     let node = node.clone();
     workers.spawn(async move {
         // A socket is registered with the poller of the thread it is served on. The connection is a task by itself: inside
@@ -54,11 +64,11 @@ fn serve(socket: Accepted, remote_address: String, terms: &Terms, node: &Arc<Nod
         let refuse = |error| refuse(&node, &client, &error);
         match socket {
             Accepted::Tcp(socket) => match TcpStream::from_std(socket) {
-                Ok(socket) => drop(tokio::spawn(Connection::new(socket, session, node, client, tls))),
+                Ok(socket) => drop(tokio::spawn(Connection::new(socket, session, node, client, tls, auth))),
                 Err(error) => refuse(error),
             },
             Accepted::Unix(socket) => match tokio::net::UnixStream::from_std(socket) {
-                Ok(socket) => drop(tokio::spawn(Connection::new(socket, session, node, client, tls))),
+                Ok(socket) => drop(tokio::spawn(Connection::new(socket, session, node, client, tls, auth))),
                 Err(error) => refuse(error),
             },
         }

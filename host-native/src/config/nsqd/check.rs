@@ -1,4 +1,4 @@
-//! What must hold between nsqd's options, what this build cannot do, and what may change while it runs.
+//! What must hold between nsqd's options, and what may change while it runs.
 
 use super::{NsqdOptions, TlsClientAuthPolicy, TlsRequired, TlsVersion};
 use crate::config::Choice;
@@ -37,9 +37,6 @@ pub enum InvalidOptions {
     /// A period of no length. nsqd dies of these when they are first used.
     #[error("--{0} must be longer than 0s")]
     ZeroDuration(&'static str),
-    /// Something that protects this nsqd was asked for, and this build does not offer it.
-    #[error("{0}")]
-    Unavailable(Unavailable),
     /// A protection was asked for where flags are not read any more.
     #[error("--{flag} stands after {first:?}, where flags end, and would be ignored")]
     IgnoredProtection {
@@ -48,19 +45,6 @@ pub enum InvalidOptions {
         /// The word that ended the flags.
         first: String,
     },
-}
-
-/// A flag that asks for something this build does not offer yet.
-#[derive(Debug, Clone, PartialEq, Eq, Error)]
-#[error("--{flag} asks for {feature}, which this build does not offer yet{}",
-    if *.protects { "; not starting without it" } else { "; going on without it" })]
-pub struct Unavailable {
-    /// The flag.
-    pub flag: &'static str,
-    /// What it asks for.
-    pub feature: &'static str,
-    /// Going on without it would leave open what was to be closed.
-    pub protects: bool,
 }
 
 /// The experiment that there is.
@@ -118,15 +102,6 @@ impl NsqdOptions {
         }
     }
 
-    /// Each thing that was asked for and that this build does not offer yet. A feature leaves this list when it comes.
-    pub fn unavailable(&self) -> Vec<Unavailable> {
-        [("auth-http-address", "authorization", !self.auth_http_addresses.is_empty())]
-            .into_iter()
-            .filter(|(_, _, asked)| *asked)
-            .map(|(flag, feature, _)| Unavailable { flag, feature, protects: PROTECTIONS.contains(&flag) })
-            .collect()
-    }
-
     /// How TLS is done, if it is.
     pub fn tls(&self) -> Option<ServerTls> {
         let given = |path: &Path| (!path.as_os_str().is_empty()).then(|| path.to_owned());
@@ -139,11 +114,16 @@ impl NsqdOptions {
                 TlsClientAuthPolicy::Require => ClientCertificates::Any,
                 TlsClientAuthPolicy::RequireVerify => ClientCertificates::Signed,
             },
-            min_version: match self.tls_min_version {
-                TlsVersion::Tls10 | TlsVersion::Tls11 | TlsVersion::Tls12 => MinVersion::Tls12,
-                TlsVersion::Tls13 => MinVersion::Tls13,
-            },
+            min_version: self.min_tls_version(),
         })
+    }
+
+    /// The oldest version of TLS that is spoken, with clients and with auth servers.
+    pub fn min_tls_version(&self) -> MinVersion {
+        match self.tls_min_version {
+            TlsVersion::Tls10 | TlsVersion::Tls11 | TlsVersion::Tls12 => MinVersion::Tls12,
+            TlsVersion::Tls13 => MinVersion::Tls13,
+        }
     }
 
     /// Experiments that were enabled and that do not exist; nsqd says nothing about them.

@@ -7,7 +7,7 @@ mod check;
 mod start;
 mod types;
 
-pub use check::{InvalidOptions, PutError, Unavailable};
+pub use check::{InvalidOptions, PutError};
 pub use start::{begin, start};
 pub use types::{PublishAck, TlsClientAuthPolicy, TlsRequired, TlsVersion};
 

@@ -34,12 +34,6 @@ pub fn begin(loaded: Loaded<NsqdOptions>) -> Result<(NsqdOptions, LogHandle), Ex
 fn check(options: NsqdOptions, ignored: &[String]) -> Result<NsqdOptions, InvalidOptions> {
     check_ignored(ignored)?;
     let options = options.checked()?;
-    for unavailable in options.unavailable() {
-        if unavailable.protects {
-            return Err(InvalidOptions::Unavailable(unavailable));
-        }
-        warn!("{unavailable}");
-    }
     for name in options.unknown_experiments() {
         warn!("--enable-experiment: there is no experiment {name:?}");
     }

@@ -156,21 +156,6 @@ fn a_client_auth_policy_requires_tls() {
 }
 
 #[test]
-fn unavailable_features() {
-    let asked =
-        |args: &[&str]| -> Vec<_> { options(args).unavailable().iter().map(|u| (u.flag, u.protects)).collect() };
-    assert_eq!(asked(&[]), []);
-    assert_eq!(asked(&["--snappy", "--tls-cert=a", "--tls-key=b", "--statsd-address="]), []);
-    assert_eq!(asked(&["--statsd-address=a:1", "--lookupd-tcp-address=a:1"]), []);
-    assert_eq!(asked(&["--auth-http-address=a"]), [("auth-http-address", true)]);
-    let texts: Vec<_> = options(&["--auth-http-address=a"]).unavailable().iter().map(ToString::to_string).collect();
-    assert_eq!(
-        texts,
-        ["--auth-http-address asks for authorization, which this build does not offer yet; not starting without it",]
-    );
-}
-
-#[test]
 fn protections_are_not_lost_behind_a_bare_word() {
     let words = |words: &[&str]| words.iter().map(ToString::to_string).collect::<Vec<_>>();
     assert_eq!(check_ignored(&words(&["false", "--node-id=3"])), Ok(()));

@@ -4,7 +4,7 @@ use sansq_core::latency::Latency;
 use sansq_core::topic::{ChannelStats, ConsumerStats, TopicStats};
 use serde::Serialize;
 
-use super::{Snapshot, split_address};
+use super::Snapshot;
 use crate::http::process::Memory;
 use crate::http::respond::{Outcome, Reply};
 use crate::node::Client;
@@ -74,6 +74,12 @@ struct Entry {
     deflate: bool,
     snappy: bool,
     user_agent: String,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    authed: bool,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    auth_identity: String,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    auth_identity_url: String,
     topology_zone: String,
     topology_region: String,
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -180,9 +186,11 @@ fn of_channel<'a>(snapshot: &Snapshot<'_>, channel: &'a ChannelStats) -> Channel
 fn of_client(snapshot: &Snapshot<'_>, client: &Client, consumer: Option<&ConsumerStats>) -> Entry {
     let profile = client.profile.lock().clone();
     let (tls_version, tls_cipher_suite) = profile.tls.map_or_else(Default::default, |it| (it.version, it.cipher_suite));
+    let authorized = profile.authorized.map(|identity| (identity.name, identity.url));
+    let (auth_identity, auth_identity_url) = authorized.clone().unwrap_or_default();
     let only = snapshot.topic.as_ref();
     let counts = profile.published.into_iter().filter(|(topic, _)| only.is_none_or(|only| only == topic));
-    let host = || split_address(&client.remote_address).0.to_owned();
+    let host = || client.host_and_port().0.to_owned();
     let info = profile.info.as_deref();
     let text = |field: fn(&sansq_core::session::ClientInfo) -> &String| info.map(field).cloned();
     let tls = info.is_some_and(|info| info.tls);
@@ -202,6 +210,9 @@ fn of_client(snapshot: &Snapshot<'_>, client: &Client, consumer: Option<&Consume
         deflate: info.is_some_and(|info| info.deflate),
         snappy: info.is_some_and(|info| info.snappy),
         user_agent: text(|info| &info.user_agent).unwrap_or_default(),
+        authed: authorized.is_some(),
+        auth_identity,
+        auth_identity_url,
         topology_zone: text(|info| &info.topology_zone).unwrap_or_default(),
         topology_region: text(|info| &info.topology_region).unwrap_or_default(),
         pub_counts: counts.map(|(topic, count)| PubCount { topic: topic.to_string(), count }).collect(),

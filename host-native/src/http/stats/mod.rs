@@ -146,22 +146,9 @@ impl Snapshot<'_> {
     }
 }
 
-/// Host, without brackets, and port; both empty for a peer on a Unix socket.
-fn split_address(address: &str) -> (&str, &str) {
-    let (host, port) = address.rsplit_once(':').unwrap_or_default();
-    (host.trim_start_matches('[').trim_end_matches(']'), port)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn addresses_come_apart() {
-        assert_eq!(split_address("127.0.0.1:5"), ("127.0.0.1", "5"));
-        assert_eq!(split_address("[::1]:5"), ("::1", "5"));
-        assert_eq!(split_address("@"), ("", ""));
-    }
 
     #[test]
     fn the_query_says_what_is_wanted() {

@@ -9,7 +9,7 @@ use jiff::tz::TimeZone;
 use sansq_core::latency::Latency;
 use sansq_core::topic::{ChannelStats, ConsumerStats, TopicStats};
 
-use super::{Snapshot, split_address};
+use super::Snapshot;
 use crate::config::{format_duration, format_duration_seconds, version_text};
 use crate::node::Client;
 
@@ -124,7 +124,7 @@ fn write_producer(page: &mut String, snapshot: &Snapshot<'_>, client: &Client) -
 
 fn identity(client: &Client) -> String {
     let profile = client.profile.lock();
-    let (host, port) = split_address(&client.remote_address);
+    let (host, port) = client.host_and_port();
     let (hostname, user_agent) = match &profile.info {
         Some(info) => (info.hostname.as_str(), info.user_agent.as_str()),
         None => (host, ""),
