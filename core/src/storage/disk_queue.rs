@@ -52,6 +52,8 @@ pub(super) struct DiskQueue {
     /// Ends of the records between released and cursor.
     passed: VecDeque<Position>,
     unread: u64,
+    /// An append failed, and what it left behind `write` could not be removed: the last file it may be in.
+    torn: Option<u64>,
     due_times: DueTimes,
     /// Files with damage, to be kept aside when released leaves them.
     damaged: Vec<u64>,
@@ -136,6 +138,7 @@ impl DiskQueue {
             write: Position::default(),
             passed: VecDeque::new(),
             unread: 0,
+            torn: None,
             due_times: DueTimes::default(),
             damaged: Vec::new(),
             unsynced: Vec::new(),
@@ -318,6 +321,7 @@ impl DiskQueue {
         files: &mut impl Files,
     ) -> Result<(), StorageError> {
         debug_assert!(!taken || self.cursor == self.write && self.unread == 0);
+        self.mend(files)?;
         let start = self.write;
         let mut ends = Vec::new();
         let appended = self.try_append(runs, taken.then_some(&mut ends), buffer, files);
@@ -333,15 +337,30 @@ impl DiskQueue {
                 self.operations += records;
             }
             Err(error) => {
-                // As it was. If this fails too, what is left behind the end is written over, or found and delivered.
-                for file in start.file + 1..=self.write.file {
-                    _ = files.remove(&self.data_name(file));
-                }
-                _ = files.truncate(&self.data_name(start.file), start.offset);
+                // As it was. If this fails too, it is seen to before anything else is written.
+                self.torn = Some(self.write.file);
                 self.write = start;
+                _ = self.mend(files);
                 return Err(error);
             }
         }
+        Ok(())
+    }
+
+    /// Removes what a failed append left, if there is any: it would be read with what is written behind it, or found by the
+    /// next process.
+    pub(super) fn mend(&mut self, files: &mut impl Files) -> Result<(), StorageError> {
+        let Some(last) = self.torn else { return Ok(()) };
+        for file in self.write.file + 1..=last {
+            let name = self.data_name(file);
+            files.remove(&name).map_err(|error| error.about(&name))?;
+        }
+        let name = self.data_name(self.write.file);
+        match files.truncate(&name, self.write.offset) {
+            Ok(()) | Err(FileError::NotFound) => {}
+            Err(error) => return Err(error.about(&name)),
+        }
+        self.torn = None;
         Ok(())
     }
 

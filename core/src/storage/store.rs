@@ -132,6 +132,8 @@ impl<F: Files> Store<F> {
         }
         if let StorageEffect::Close = effect {
             let Some(mut queue) = self.logs.remove(log) else { return Ok(StorageReply::Done) };
+            // If it fails, the next process delivers what was refused.
+            _ = queue.mend(&mut self.files);
             self.found.insert(log.to_string(), queue.file_numbers());
             let synced = if queue.is_dirty() { queue.sync().run(&mut self.files) } else { Ok(()) };
             return synced.map(|()| StorageReply::Done);

@@ -390,6 +390,25 @@ fn a_full_disk_leaves_the_log_as_it_was() {
 }
 
 #[test]
+fn what_a_failed_append_leaves_is_not_delivered() {
+    for operations in 0..4 {
+        let mut rig = Rig::new(100);
+        rig.open();
+        rig.append([1]).unwrap();
+        // Not even what it wrote can be taken back.
+        rig.store.files().fail_after(Some(operations));
+        assert_eq!(rig.append([2, 3, 4, 5, 6, 7, 8, 9]).is_ok(), operations == 3, "{operations}");
+        rig.store.files().fail_after(None);
+        // The second goes to the next file.
+        rig.append([4]).unwrap();
+        rig.append([10_000_000]).unwrap();
+        let found = rig.drain();
+        assert!(found.ends_with(&[4, 10_000_000]), "{operations}: {found:?}");
+        assert_eq!(found.len(), if operations < 3 { 3 } else { 11 }, "{operations}: {found:?}");
+    }
+}
+
+#[test]
 fn a_record_larger_than_a_read_and_a_file_is_whole() {
     let mut rig = Rig::new(100);
     rig.open();

@@ -10,7 +10,8 @@ use super::{DiskQueue, Position};
 impl DiskQueue {
     /// Throws all records away.
     pub(in crate::storage) fn empty(&mut self, files: &mut impl Files) {
-        let next = Position::start_of(self.write.file + 1);
+        let last = self.torn.take().unwrap_or(0).max(self.write.file);
+        let next = Position::start_of(last + 1);
         (self.released, self.cursor, self.write) = (next, next, next);
         self.passed.clear();
         self.damaged.clear();
