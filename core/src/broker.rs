@@ -91,6 +91,13 @@ struct Connection {
     /// Input that the session could not take yet.
     unhandled: Vec<u8>,
     subscribed: Option<TopicName>,
+    alarm: Option<Instant>,
+}
+
+#[derive(Clone, Debug)]
+struct Hosted {
+    topic: Topic,
+    alarm: Option<Instant>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -99,29 +106,29 @@ enum Sleeper {
     Topic(TopicName),
 }
 
-/// Deadlines of many, each with at most one.
+/// Deadlines of many, each with at most one, which it knows itself.
 #[derive(Clone, Debug, Default)]
-struct Alarms {
-    times: BTreeMap<Sleeper, Instant>,
-    order: BTreeSet<(Instant, Sleeper)>,
-}
+struct Alarms(BTreeSet<(Instant, Sleeper)>);
 
 impl Alarms {
-    fn set(&mut self, sleeper: Sleeper, at: Option<Instant>) {
-        if self.times.get(&sleeper).copied() == at {
+    /// `alarm`: when it is now.
+    fn set(&mut self, alarm: &mut Option<Instant>, at: Option<Instant>, sleeper: impl FnOnce() -> Sleeper) {
+        if *alarm == at {
             return;
         }
-        if let Some(old) = self.times.remove(&sleeper) {
-            self.order.remove(&(old, sleeper.clone()));
+        let sleeper = sleeper();
+        if let Some(old) = *alarm {
+            self.0.remove(&(old, sleeper.clone()));
         }
         if let Some(at) = at {
-            self.times.insert(sleeper.clone(), at);
-            self.order.insert((at, sleeper));
+            self.0.insert((at, sleeper));
         }
+        *alarm = at;
     }
 
-    fn due(&self, now: Instant) -> Option<Sleeper> {
-        self.order.first().filter(|(at, _)| *at <= now).map(|(_, sleeper)| sleeper.clone())
+    /// Takes one that is due; whose it was knows nothing of that yet.
+    fn pop_due(&mut self, now: Instant) -> Option<Sleeper> {
+        self.0.first().is_some_and(|(at, _)| *at <= now).then(|| self.0.pop_first())?.map(|(_, sleeper)| sleeper)
     }
 }
 
@@ -131,7 +138,7 @@ pub struct Broker {
     config: Arc<Config>,
     rng: Rng,
     generations: u32,
-    topics: BTreeMap<TopicName, Topic>,
+    topics: BTreeMap<TopicName, Hosted>,
     connections: BTreeMap<ConnId, Connection>,
     alarms: Alarms,
     outputs: VecDeque<Output>,
@@ -156,7 +163,7 @@ impl Broker {
     /// A client has connected. `conn` was never used before.
     pub fn handle_connect(&mut self, now: Now, conn: ConnId) {
         let session = Session::new(now, self.config.clone(), Features::default());
-        self.connections.insert(conn, Connection { session, unhandled: Vec::new(), subscribed: None });
+        self.connections.insert(conn, Connection { session, unhandled: Vec::new(), subscribed: None, alarm: None });
         self.settle(now, conn, Vec::new());
     }
 
@@ -179,8 +186,8 @@ impl Broker {
 
     /// The connection broke.
     pub fn handle_disconnect(&mut self, now: Now, conn: ConnId) {
-        let Some(connection) = self.connections.remove(&conn) else { return };
-        self.alarms.set(Sleeper::Conn(conn), None);
+        let Some(mut connection) = self.connections.remove(&conn) else { return };
+        self.alarms.set(&mut connection.alarm, None, || Sleeper::Conn(conn));
         if let Some(name) = connection.subscribed {
             self.step(now, &name, |topic| topic.handle_disconnect(now, conn));
         }
@@ -194,14 +201,19 @@ impl Broker {
 
     /// Does what has become due.
     pub fn handle_timeout(&mut self, now: Now) {
-        while let Some(sleeper) = self.alarms.due(now.mono) {
-            // Set anew by whoever still has something to wait for.
-            self.alarms.set(sleeper.clone(), None);
+        // An alarm is set anew by whoever still has something to wait for.
+        while let Some(sleeper) = self.alarms.pop_due(now.mono) {
             match sleeper {
-                Sleeper::Topic(name) => self.step(now, &name, |topic| topic.handle_timeout(now)),
+                Sleeper::Topic(name) => {
+                    if let Some(hosted) = self.topics.get_mut(&name) {
+                        hosted.alarm = None;
+                    }
+                    self.step(now, &name, |topic| topic.handle_timeout(now));
+                }
                 Sleeper::Conn(conn) => {
                     let mut out = Vec::new();
                     if let Some(connection) = self.connections.get_mut(&conn) {
+                        connection.alarm = None;
                         connection.session.handle_timeout(now, &mut out);
                         self.settle(now, conn, out);
                     }
@@ -221,9 +233,8 @@ impl Broker {
     pub fn handle_delete_topic(&mut self, now: Now, name: &TopicName) -> bool {
         let found = self.topics.contains_key(name);
         self.step(now, name, |topic| topic.handle_delete(now));
-        self.topics.remove(name);
-        self.alarms.set(Sleeper::Topic(name.clone()), None);
-        if found {
+        if let Some(mut hosted) = self.topics.remove(name) {
+            self.alarms.set(&mut hosted.alarm, None, || Sleeper::Topic(name.clone()));
             self.outputs.push_back(Output::TopicDeleted(name.clone()));
         }
         found
@@ -251,22 +262,22 @@ impl Broker {
 
     /// The topics, by name.
     pub fn topics(&self) -> impl Iterator<Item = &Topic> {
-        self.topics.values()
+        self.topics.values().map(|hosted| &hosted.topic)
     }
 
     /// The topic of that name.
     pub fn topic(&self, name: &TopicName) -> Option<&Topic> {
-        self.topics.get(name)
+        self.topics.get(name).map(|hosted| &hosted.topic)
     }
 
     /// Whether a log has not answered its opening yet.
     pub fn is_opening(&self) -> bool {
-        self.topics.values().any(Topic::is_opening)
+        self.topics().any(Topic::is_opening)
     }
 
     /// Whether storage still owes an answer that somebody waits for.
     pub fn is_settling(&self) -> bool {
-        self.topics.values().any(Topic::is_settling)
+        self.topics().any(Topic::is_settling)
     }
 
     /// The next output.
@@ -276,19 +287,19 @@ impl Broker {
 
     /// When [`handle_timeout`](Self::handle_timeout) is due.
     pub fn poll_timeout(&self) -> Option<Instant> {
-        self.alarms.order.first().map(|(at, _)| *at)
+        self.alarms.0.first().map(|(at, _)| *at)
     }
 
     /// Counts of all topics, by name; of all their channels, or of `channel` only.
     pub fn stats(&self, now: Now, channel: Option<&ChannelName>) -> Vec<TopicStats> {
-        self.topics.values().map(|topic| topic.stats(now, channel, true)).collect()
+        self.topics().map(|topic| topic.stats(now, channel, true)).collect()
     }
 
     fn ensure_topic(&mut self, now: Now, name: &TopicName) {
         if !self.topics.contains_key(name) {
             self.generations += 1;
             let topic = Topic::new(name.clone(), self.config.clone(), self.rng.next_u64(), self.generations);
-            self.topics.insert(name.clone(), topic);
+            self.topics.insert(name.clone(), Hosted { topic, alarm: None });
             self.outputs.push_back(Output::TopicCreated(name.clone()));
             self.step(now, name, |_| ());
         }
@@ -343,15 +354,15 @@ impl Broker {
 
     /// Lets the topic handle an input and routes what it emits.
     fn step(&mut self, now: Now, name: &TopicName, act: impl FnOnce(&mut Topic)) {
-        if let Some(topic) = self.topics.get_mut(name) {
-            act(topic);
+        if let Some(hosted) = self.topics.get_mut(name) {
+            act(&mut hosted.topic);
             self.route(now, name);
         }
     }
 
     /// Routes what the topic has emitted.
     fn route(&mut self, now: Now, name: &TopicName) {
-        let Some(topic) = self.topics.get_mut(name) else { return };
+        let Some(Hosted { topic, alarm }) = self.topics.get_mut(name) else { return };
         let mut answers = Vec::new();
         let mut unused = false;
         while let Some(output) = topic.poll_output() {
@@ -372,7 +383,7 @@ impl Broker {
                 }
             }
         }
-        self.alarms.set(Sleeper::Topic(name.clone()), topic.poll_timeout().map(|(at, _)| at));
+        self.alarms.set(alarm, topic.poll_timeout().map(|(at, _)| at), || Sleeper::Topic(name.clone()));
         if unused {
             self.handle_delete_topic(now, name);
         }
@@ -402,7 +413,7 @@ impl Broker {
         if closed {
             self.close(now, conn);
         } else {
-            self.alarms.set(Sleeper::Conn(conn), deadline.map(|(at, _)| at));
+            self.alarms.set(&mut connection.alarm, deadline.map(|(at, _)| at), || Sleeper::Conn(conn));
             self.carry_out(now, conn, requests);
         }
     }

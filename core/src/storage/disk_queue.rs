@@ -665,7 +665,8 @@ fn next_len(bytes: &[u8]) -> usize {
 
 /// The log and number of a data file's name.
 pub(super) fn parse_data_name(name: &str) -> Option<(&str, u64)> {
-    let (stem, number) = name.strip_suffix(".dat")?.rsplit_once(".diskqueue.")?;
+    let (stem, number) = name.strip_suffix(".dat")?.rsplit_once('.')?;
+    let stem = stem.strip_suffix(".diskqueue")?;
     let digits = number.len() >= 6 && number.bytes().all(|b| b.is_ascii_digit());
     Some((stem, number.parse().ok().filter(|_| digits)?))
 }

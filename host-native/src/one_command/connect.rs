@@ -45,6 +45,10 @@ pub(super) fn explained(error: Error) -> Failure {
         Error::Connect { address, reason } if reason.contains("HTTP") => {
             anyhow!("{address} answers in HTTP: it is the port for curl, the one for clients is 4150 as a rule")
         }
+        Error::Connect { address, reason } if reason.contains("Auth Required") => anyhow!(
+            "{address} wants a secret: to_nsq takes one with --producer-opt=auth_secret,SECRET, and nsq_tail with \
+             --consumer-opt=auth_secret,SECRET"
+        ),
         Error::Connect { address, reason } => nobody_there(&address, &reason),
         other => anyhow!("the broker says {other}"),
     }
