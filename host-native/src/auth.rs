@@ -18,7 +18,7 @@ use thiserror::Error;
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 
-use crate::client::http::{HttpClient, HttpError, check};
+use crate::client::http::{Answer, HttpClient, HttpError, check};
 use crate::config::NsqdOptions;
 use crate::tls::ClientTls;
 
@@ -42,29 +42,24 @@ pub(crate) struct Question {
 
 impl Question {
     /// Names and values, in the order of the names.
-    fn parameters(&self) -> [(&'static str, String); 4] {
+    fn parameters(&self) -> [(&'static str, &[u8]); 4] {
         [
-            ("common_name", self.common_name.clone()),
-            ("remote_ip", self.remote_ip.clone()),
-            ("secret", String::from_utf8_lossy(&self.secret).into_owned()),
-            ("tls", self.tls.to_string()),
+            ("common_name", self.common_name.as_bytes()),
+            ("remote_ip", self.remote_ip.as_bytes()),
+            ("secret", &self.secret),
+            ("tls", if self.tls { b"true" } else { b"false" }),
         ]
     }
 
-    /// As a query. Bytes of the secret that are no text are sent as they are.
     fn query(&self) -> String {
-        let escape = |bytes: &[u8]| form_urlencoded::byte_serialize(bytes).collect::<String>();
-        let [common_name, remote_ip, _, tls] = self.parameters().map(|(name, value)| (name, escape(value.as_bytes())));
-        [common_name, remote_ip, ("secret", escape(&self.secret)), tls]
-            .map(|(name, value)| format!("{name}={value}"))
-            .join("&")
+        let escaped = |value| form_urlencoded::byte_serialize(value).collect::<String>();
+        self.parameters().map(|(name, value)| format!("{name}={}", escaped(value))).join("&")
     }
 
     /// As a form in JSON.
     fn form(&self) -> Bytes {
-        let form: serde_json::Map<_, _> =
-            self.parameters().into_iter().map(|(name, value)| (name.to_owned(), json!([value]))).collect();
-        serde_json::Value::Object(form).to_string().into()
+        let field = |(name, value)| (str::to_owned(name), json!([String::from_utf8_lossy(value)]));
+        serde_json::Value::Object(self.parameters().map(field).into_iter().collect()).to_string().into()
     }
 }
 
@@ -178,7 +173,7 @@ impl Shared {
         granted.map_err(|error| Refusal::Unreachable(error.to_string()))?
     }
 
-    async fn request(&self, url: &str, question: &Question) -> Result<crate::client::http::Answer, HttpError> {
+    async fn request(&self, url: &str, question: &Question) -> Result<Answer, HttpError> {
         const VERSION: HeaderValue = HeaderValue::from_static("application/vnd.nsq; version=1.0");
         const JSON: HeaderValue = HeaderValue::from_static("application/json");
         let header = |name: HeaderName, value| [(name, value)];
