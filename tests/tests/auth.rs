@@ -149,9 +149,14 @@ fn servers_are_asked_until_one_answers() {
 fn without_a_usable_answer_nothing_is_granted() {
     for (status, body, why) in [
         (500, GRANT, "answers 500"),
-        (200, "", "its answer is not what it should be"),
+        (302, GRANT, "redirects are not followed"),
+        (200, "", "its answer is of no use: it is not what it should be"),
         (200, r#"{"ttl": 0}"#, "the ttl 0"),
-        (200, r#"{"ttl": 9, "authorizations": [{"topic": "("}]}"#, "a regular expression that is none"),
+        (
+            200,
+            r#"{"ttl": 9, "authorizations": [{"topic": "("}]}"#,
+            "a regular expression that cannot be used: unclosed group",
+        ),
     ] {
         let server = AuthServer::start(status, body);
         let nsqd = Daemon::start(&[&server.flag()]).unwrap();
@@ -189,10 +194,37 @@ fn a_post_keeps_the_secret_out_of_the_address() {
     assert_eq!(publish(&mut authorized(&nsqd), "a", b"x").unwrap(), Answer::Ok);
     let asked = server.asked().remove(0);
     assert!(asked.starts_with("POST /who?x=y HTTP/1.1\r\n"), "{asked}");
-    assert!(asked.to_lowercase().contains("\r\ncontent-type: application/json\r\n"), "{asked}");
+    for header in ["content-type: application/json", "accept: application/vnd.nsq; version=1.0"] {
+        assert!(asked.to_lowercase().contains(&format!("\r\n{header}\r\n")), "{asked}");
+    }
     let (_, body) = asked.split_once("\r\n\r\n").unwrap();
     let form = json!({"common_name": [""], "remote_ip": ["127.0.0.1"], "secret": [SECRET], "tls": ["false"]});
     assert_eq!(serde_json::from_str::<Value>(body).unwrap(), form);
+}
+
+#[test]
+fn a_server_may_want_a_password() {
+    let server = AuthServer::start(401, GRANT);
+    let address = format!("--auth-http-address=http://nsqd:pa55@{}/auth", server.address);
+    let nsqd = Daemon::start(&[&address]).unwrap();
+    assert_eq!(authorize(&mut connect(&nsqd, "").unwrap()).unwrap_err(), "E_AUTH_FAILED AUTH failed");
+    let asked = server.asked().remove(0);
+    assert!(asked.to_lowercase().contains("\r\nauthorization: basic bnnxzdpwytu1\r\n"), "{asked}");
+    if nsqd.face() == Face::Ours {
+        nsqd.wait_log("answers 401").unwrap();
+        let log = nsqd.log();
+        assert!(!log.contains("pa55") && !log.contains("s3cr"), "{log}");
+    }
+}
+
+#[test]
+fn a_client_is_known_by_its_own_kind_of_address() {
+    let server = AuthServer::start(200, GRANT);
+    let nsqd = Daemon::start(&[&server.flag(), "--tcp-address=[::ffff:127.0.0.1]:0"]).unwrap();
+    let mut client = Connection::open_v2(([127, 0, 0, 1], nsqd.tcp.port()).into()).unwrap();
+    authorize(&mut client).unwrap();
+    let asked = server.asked().remove(0);
+    assert!(asked.contains("&remote_ip=127.0.0.1&"), "{asked}");
 }
 
 #[test]

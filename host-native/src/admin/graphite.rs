@@ -1,13 +1,12 @@
 //! Graphite: its graphs for browsers that cannot reach it, and the rate of a counter.
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use hyper::Uri;
-use hyper::header::{ACCEPT, AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
+use hyper::header::{ACCEPT, CACHE_CONTROL, CONTENT_TYPE, HeaderMap};
 use serde::{Deserialize, Serialize};
 
 use super::http::Api;
 use super::upstream;
+use crate::client::http::without_user;
 use crate::http::query::Query;
 use crate::http::respond::{Failure, Outcome, Reply};
 
@@ -76,32 +75,4 @@ impl Api {
 fn failed(error: &dyn std::fmt::Display) -> Failure {
     tracing::error!("graphite request failed - {error}");
     Failure::INTERNAL
-}
-
-/// The URL without a user's name and password, and the header that says them.
-fn without_user(url: &str) -> (String, Vec<(HeaderName, HeaderValue)>) {
-    let parts = url.split_once("://").and_then(|(scheme, rest)| {
-        let end = rest.find(['/', '?']).unwrap_or(rest.len());
-        let (user, host) = rest[..end].rsplit_once('@')?;
-        Some((user, format!("{scheme}://{host}{}", &rest[end..])))
-    });
-    let Some((user, url)) = parts else { return (url.to_owned(), Vec::new()) };
-    let user = crate::http::query::decode_path(user).unwrap_or_else(|| user.to_owned());
-    let user = if user.contains(':') { user } else { format!("{user}:") };
-    let value = HeaderValue::from_str(&format!("Basic {}", STANDARD.encode(user)));
-    (url, value.ok().map(|value| (AUTHORIZATION, value)).into_iter().collect())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_user_in_the_url_becomes_a_header() {
-        assert_eq!(without_user("http://g:80/render?a@b"), ("http://g:80/render?a@b".to_owned(), Vec::new()));
-        let (url, headers) = without_user("http://ann:s%20t@g:80/x");
-        assert_eq!(url, "http://g:80/x");
-        assert_eq!(headers, [(AUTHORIZATION, HeaderValue::from_static("Basic YW5uOnMgdA=="))]);
-        assert_eq!(without_user("http://ann@g").1, [(AUTHORIZATION, HeaderValue::from_static("Basic YW5uOg=="))]);
-    }
 }

@@ -3,9 +3,11 @@
 
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Full, Limited};
-use hyper::header::{HeaderMap, HeaderName, HeaderValue};
+use hyper::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
 use hyper::{Method, Request, StatusCode, Uri};
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::Client;
@@ -139,6 +141,20 @@ pub fn check(url: &str) -> Result<Uri, HttpError> {
     }
 }
 
+/// The URL without a user's name and password, and the header that says them.
+pub(crate) fn without_user(url: &str) -> (String, Vec<(HeaderName, HeaderValue)>) {
+    let parts = url.split_once("://").and_then(|(scheme, rest)| {
+        let end = rest.find(['/', '?']).unwrap_or(rest.len());
+        let (user, host) = rest[..end].rsplit_once('@')?;
+        Some((user, format!("{scheme}://{host}{}", &rest[end..])))
+    });
+    let Some((user, url)) = parts else { return (url.to_owned(), Vec::new()) };
+    let user = crate::http::query::decode_path(user).unwrap_or_else(|| user.to_owned());
+    let user = if user.contains(':') { user } else { format!("{user}:") };
+    let value = HeaderValue::from_str(&format!("Basic {}", STANDARD.encode(user)));
+    (url, value.ok().map(|value| (AUTHORIZATION, value)).into_iter().collect())
+}
+
 fn failed(url: &str, error: &(dyn std::error::Error + 'static)) -> HttpError {
     // The outer errors say that there was one.
     let mut cause = error;
@@ -203,5 +219,14 @@ mod tests {
         let theirs = ClientTls { root_ca_file: Some(other.root()), ..ClientTls::default() };
         let said = ask(&theirs).await.unwrap_err().to_string();
         assert!(said.contains("signed by nobody that is trusted"), "{said}");
+    }
+
+    #[test]
+    fn a_user_in_the_url_becomes_a_header() {
+        assert_eq!(without_user("http://g:80/render?a@b"), ("http://g:80/render?a@b".to_owned(), Vec::new()));
+        let (url, headers) = without_user("http://ann:s%20t@g:80/x");
+        assert_eq!(url, "http://g:80/x");
+        assert_eq!(headers, [(AUTHORIZATION, HeaderValue::from_static("Basic YW5uOnMgdA=="))]);
+        assert_eq!(without_user("http://ann@g").1, [(AUTHORIZATION, HeaderValue::from_static("Basic YW5uOg=="))]);
     }
 }

@@ -1,5 +1,6 @@
 //! Sockets that are listened on, TCP or Unix: binding them, and accepting who comes.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use anyhow::Result;
@@ -100,6 +101,8 @@ impl Listener {
             Self::Tcp(listener) => {
                 let (socket, remote) = listener.accept().await?;
                 prepare(&socket);
+                // Who comes by IPv4 to a socket of both is known by that address.
+                let remote = SocketAddr::new(remote.ip().to_canonical(), remote.port());
                 Ok((Accepted::Tcp(socket.into_std()?), remote.to_string()))
             }
             Self::Unix(listener) => {
