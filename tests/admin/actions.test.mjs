@@ -7,7 +7,12 @@ import { consume } from './consumer.mjs'
 import { open, row, shows } from './page.mjs'
 
 const bodies = (count) => Array.from({ length: count }, (_, at) => `message ${at}`)
-const question = (page) => page.locator('dialog.ask').innerText()
+/** The question, once it is shown: before, its text has no lines. */
+const question = async (page) => {
+  const asked = page.locator('dialog.ask')
+  await asked.waitFor()
+  return asked.innerText()
+}
 /** Beginnings of the texts that lookupds have of a topic. */
 const known = (made, topic) => Promise.all(made.lookup.map(({ http }) => json(`http://${http}/topics`).then(({ topics }) => topics.includes(topic))))
 
