@@ -15,7 +15,8 @@
 //!
 //! What a kill may take: all that a node with `publish-ack=accepted` or `written` has, since the simulated kill is that of
 //! the machine; of one with `synced`, nothing that was answered. What it brings back (finished messages, fewer attempts,
-//! messages due at once, twice the same message) is allowed for messages published before it.
+//! messages due at once, twice the same message) is allowed for messages published before it. A channel that a failing disk
+//! could take nothing of, not even its name, may be gone; what it had not taken over is its topic's other channels'.
 
 mod channel;
 mod place;
@@ -442,7 +443,13 @@ impl Observer for Model {
                 let state = self.node(node);
                 (state.up, state.could_not_save) = (true, false);
                 for place in self.places_of(node) {
-                    self.place(place).rebase = true;
+                    let place = self.place(place);
+                    place.rebase = true;
+                    if place.haunted && place.topic.is_some() && !place.exists {
+                        // Nothing of it could be written: it is another one when it comes again. What it had not taken over
+                        // stays in the topic, for the channels that there are.
+                        place.copies.release_waiting();
+                    }
                 }
             }
             Observation::NodeStopping { node } => {
