@@ -15,8 +15,8 @@ use super::pattern::{self, BadPattern};
 /// Why an answer is of no use. Says nothing of what is in it: it may be anything.
 #[derive(Debug, Error)]
 pub(super) enum BadAnswer {
-    #[error("it is not what it should be: {0}")]
-    Json(#[from] serde_json::Error),
+    #[error("it is not what it should be, at line {} column {}", .0.line(), .0.column())]
+    Json(serde_json::Error),
     #[error("it has the ttl {0}, and should have one above 0")]
     Ttl(i64),
     #[error("it has a permission that is neither subscribe nor publish")]
@@ -47,7 +47,7 @@ struct Authorization {
 
 /// What `body` grants.
 pub(super) fn grant(body: &[u8]) -> Result<Grant, BadAnswer> {
-    let answer: Answer = serde_json::from_slice(body)?;
+    let answer: Answer = serde_json::from_slice(body).map_err(BadAnswer::Json)?;
     let ttl = answer.ttl.unwrap_or(0);
     let seconds = u64::try_from(ttl).ok().filter(|ttl| *ttl > 0).ok_or(BadAnswer::Ttl(ttl))?;
     let authorizations = answer.authorizations.unwrap_or_default().into_iter().map(Option::unwrap_or_default);
@@ -147,7 +147,7 @@ mod tests {
             ("", "not what it should be"),
             (r#"{"authorizations": []}"#, "the ttl 0"),
             (r#"{"ttl": -1}"#, "the ttl -1"),
-            (r#"{"ttl": "60"}"#, "not what it should be"),
+            (r#"{"ttl": "60"}"#, "not what it should be, at line 1"),
             (r#"{"ttl": 1, "authorizations": [[".*", [".*"], ["publish"]]]}"#, "not what it should be"),
             (r#"[1, "ann", "", []]"#, "not what it should be"),
             (r#"{"ttl": 1, "authorizations": [{"permissions": ["read"]}]}"#, "a permission that is neither"),

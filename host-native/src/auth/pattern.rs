@@ -150,7 +150,7 @@ fn class<'a>(after: &'a str, ours: &mut String) -> &'a str {
     let mut is_first = true;
     while let Some(next) = rest.chars().next() {
         let after = &rest[next.len_utf8()..];
-        let named = after.split_once(":]").filter(|(name, _)| next == '[' && name.starts_with(':'));
+        let named = if next == '[' && after.starts_with(':') { after.split_once(":]") } else { None };
         rest = match (next, named) {
             (']', _) if !is_first => {
                 ours.push(']');
