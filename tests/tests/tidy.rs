@@ -29,6 +29,10 @@ const CORE_DEPENDENCIES: [&str; 15] = [
 ];
 /// What waits, or asks the machine: not for the core.
 const CORE_BANS: [&str; 6] = ["std::fs", "std::net", "std::thread", "tokio", "Instant::now", "SystemTime::now"];
+/// What reads a clock of the machine.
+const CLOCKS: [&str; 3] = ["Instant::now", "SystemTime::now", "Zoned::now"];
+/// Begins the paragraph of ARCHITECTURE.md before the table of those who do, in host-native.
+const CLOCKS_BEGIN: &str = "Clocks are read in hosts only.";
 /// A longer file gives the reason in its module doc, in a line with this number.
 const LINES_MAX: usize = 800;
 /// Written apart, so that this file passes.
@@ -45,8 +49,8 @@ fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..").canonicalize().expect("the checkout is there")
 }
 
-/// The text of all files with one of these extensions, by their path in the checkout.
-fn files(extensions: &[&str]) -> Vec<(String, String)> {
+/// All files of the checkout that are ours, with their paths in it.
+fn all_files() -> Vec<(PathBuf, String)> {
     fn visit(directory: &Path, found: &mut Vec<PathBuf>) {
         for entry in fs::read_dir(directory).expect("a readable directory") {
             let path = entry.expect("a readable directory").path();
@@ -65,11 +69,21 @@ fn files(extensions: &[&str]) -> Vec<(String, String)> {
     let mut found = Vec::new();
     visit(&root, &mut found);
     found.sort();
-    found.retain(|path| path.extension().is_some_and(|found| extensions.iter().any(|wanted| found == *wanted)));
+    let named = |path: PathBuf| {
+        let name = path.strip_prefix(&root).expect("below the root").to_string_lossy().into_owned();
+        (path, name)
+    };
+    found.into_iter().map(named).collect()
+}
+
+/// The text of all files with one of these extensions, by their path in the checkout.
+fn files(extensions: &[&str]) -> Vec<(String, String)> {
+    let mut found = all_files();
+    found.retain(|(path, _)| path.extension().is_some_and(|found| extensions.iter().any(|wanted| found == *wanted)));
     assert!(!found.is_empty(), "no file with {extensions:?}");
-    let read = |path: PathBuf| {
+    let read = |(path, name): (PathBuf, String)| {
         let text = fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
-        (path.strip_prefix(&root).expect("below the root").to_string_lossy().into_owned(), text)
+        (name, text)
     };
     found.into_iter().map(read).collect()
 }
@@ -101,6 +115,41 @@ fn is_test(path: &str) -> bool {
 fn every_module_says_what_it_is() {
     let bare = files(&["rs"]).into_iter().filter(|(_, text)| module_doc(text).is_empty());
     assert_none(&bare.map(|(path, _)| format!("{path}: no module doc")).collect::<Vec<_>>());
+}
+
+/// One that is empty was left behind, or its content was lost. Recorded and generated files may be; those are not looked at.
+#[test]
+fn no_file_is_empty() {
+    let size = |path: &Path| fs::metadata(path).expect("a readable file").len();
+    let found = all_files().into_iter().filter(|(_, name)| !name.contains("/fixtures/"));
+    let empty = found.filter(|(path, _)| size(path) == 0).map(|(_, name)| format!("{name}: empty"));
+    assert_none(&empty.collect::<Vec<_>>());
+}
+
+/// ARCHITECTURE.md lists who reads a clock: who looks for what depends on time looks there.
+#[test]
+fn who_reads_a_clock_is_known() {
+    let text = fs::read_to_string(root().join("ARCHITECTURE.md")).expect("a readable file");
+    let (_, rest) = text.split_once(CLOCKS_BEGIN).expect("ARCHITECTURE.md says who reads a clock");
+    let list = rest.split("\n\n").nth(1).expect("a table follows");
+    let named: Vec<_> = list.lines().flat_map(|line| line.split('|').nth(1)).flat_map(backticked).collect();
+    let reads = |text: &str| {
+        let mut code = text.lines().take_while(|line| *line != "mod tests {");
+        code.any(|line| !line.trim_start().starts_with("//") && CLOCKS.iter().any(|clock| line.contains(clock)))
+    };
+    let sources = files(&["rs"]).into_iter().filter(|(path, text)| !is_test(path) && reads(text));
+    let readers: Vec<_> =
+        sources.filter_map(|(path, _)| path.strip_prefix("host-native/src/").map(str::to_owned)).collect();
+    let unknown = readers.iter().filter(|path| !named.iter().any(|name| path.starts_with(name)));
+    let gone = named.iter().filter(|name| !readers.iter().any(|path| path.starts_with(*name)));
+    let unknown = unknown.map(|path| format!("{path} reads a clock, and ARCHITECTURE.md does not say so"));
+    let gone = gone.map(|name| format!("{name} reads no clock, and ARCHITECTURE.md says so"));
+    assert_none(&unknown.chain(gone).collect::<Vec<_>>());
+}
+
+/// What is between backticks.
+fn backticked(text: &str) -> impl Iterator<Item = &str> {
+    text.split('`').skip(1).step_by(2)
 }
 
 #[test]
