@@ -187,6 +187,25 @@ fn has_word(line: &str, word: &str) -> bool {
     })
 }
 
+/// `cargo xtask plant` runs them; here it is only made sure that it could.
+#[test]
+fn planted_faults_apply_and_say_who_finds_them() {
+    let mut complaints = Vec::new();
+    for (path, text) in files(&["patch"]) {
+        for field in ["Breaks: ", "Found by: "] {
+            if !text.lines().take_while(|line| !line.starts_with("diff ")).any(|line| line.starts_with(field)) {
+                complaints.push(format!("{path}: no line before the diff begins with `{field}`"));
+            }
+        }
+        let check = Command::new("git").args(["apply", "--check", &path]).current_dir(root()).output();
+        let output = check.expect("git runs");
+        if !output.status.success() {
+            complaints.push(format!("{path} does not apply: {}", String::from_utf8_lossy(&output.stderr).trim()));
+        }
+    }
+    assert_none(&complaints);
+}
+
 #[test]
 fn links_between_documents_lead_somewhere() {
     let root = root();

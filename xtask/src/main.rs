@@ -1,6 +1,7 @@
 //! Project tasks: `cargo xtask TASK`. Each task is a module of its own; this file only names them.
 
 mod bench;
+mod plant;
 mod setup;
 mod test;
 mod web;
@@ -20,6 +21,8 @@ enum Task {
     Bench(bench::Args),
     /// Run all tests, with the set-up they need
     Test(test::Args),
+    /// Put known faults back, one at a time, and see that each is found
+    Plant(plant::Args),
     /// Build the npm package, and the demo page on it
     Web,
     /// Serve the demo page on this machine
@@ -30,6 +33,7 @@ fn main() -> anyhow::Result<()> {
     match Cli::parse().task {
         Task::Bench(args) => bench::run(args),
         Task::Test(args) => test::run(&args),
+        Task::Plant(args) => plant::run(&args),
         Task::Web => web::run_all(),
         Task::Demo(args) => web::demo::run(&args),
     }
