@@ -18,7 +18,7 @@ pub struct Request {
     pub method: String,
     /// Path and query.
     pub target: Vec<u8>,
-    /// Headers beyond `Host`, `Connection` and the framing of the body.
+    /// Headers beyond `Connection` and the framing of the body. `Host` is the address that is asked, unless it is here.
     pub headers: Vec<(String, String)>,
     /// Sent when not empty, or when the method is not GET, HEAD or OPTIONS.
     pub body: Vec<u8>,
@@ -73,7 +73,10 @@ pub fn send(address: SocketAddr, request: &Request) -> Result<Response> {
 fn encode(address: SocketAddr, request: &Request) -> Vec<u8> {
     let mut bytes = format!("{} ", request.method).into_bytes();
     bytes.extend_from_slice(&request.target);
-    bytes.extend_from_slice(format!(" HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n").as_bytes());
+    bytes.extend_from_slice(b" HTTP/1.1\r\nConnection: close\r\n");
+    if !request.headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("host")) {
+        bytes.extend_from_slice(format!("Host: {address}\r\n").as_bytes());
+    }
     for (name, value) in &request.headers {
         bytes.extend_from_slice(format!("{name}: {value}\r\n").as_bytes());
     }

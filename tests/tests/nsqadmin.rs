@@ -435,6 +435,34 @@ fn pages_of_other_sites_cannot_act() {
     assert_eq!(create(&[("Origin", &ours), ("Sec-Fetch-Site", "same-origin")]), 200);
 }
 
+/// What common proxies make of a request for a page at `https://nsq.example:8443` or `http://nsq.example`, of a browser
+/// that says nothing but `Origin`.
+#[test]
+fn pages_behind_common_proxies_can_act() {
+    let cluster = Cluster::start(1, &[]);
+    for (origin, told) in [
+        // nginx: Host $host, Host $host:$server_port.
+        ("https://nsq.example:8443", &[("Host", "nsq.example")][..]),
+        ("https://nsq.example", &[("Host", "nsq.example:80"), ("X-Forwarded-Proto", "https")]),
+        ("http://nsq.example", &[("Host", "NSQ.example:80")]),
+        // Apache behind another proxy, which lists what they were asked for.
+        ("https://nsq.example:8443", &[("X-Forwarded-Host", "nsq.example:8443, inside")]),
+        // Load balancers that tell the port by itself.
+        ("https://nsq.example:8443", &[("Host", "nsq.example:4171"), ("X-Forwarded-Port", "8443")]),
+        ("https://[2001:db8::1]:8443", &[("Host", "[2001:DB8::1]"), ("X-Forwarded-Port", "8443")]),
+        ("https://nsq.example:8443", &[("Forwarded", "for=10.0.0.9;host=\"nsq.example:8443\";proto=https")]),
+    ] {
+        let create = |origin: &str| {
+            let headers: Vec<_> = told.iter().copied().chain([("Origin", origin)]).collect();
+            cluster.admin.send_with("POST", "/api/topics", r#"{"topic":"t"}"#, &headers).unwrap().0
+        };
+        assert_eq!(create(origin), 200, "{origin} {told:?}");
+        for other in ["https://elsewhere.example:8443", "http://nsq.example.elsewhere.example", "null"] {
+            assert_eq!(create(other), 403, "{other} {told:?}");
+        }
+    }
+}
+
 #[test]
 fn actions_are_told() {
     let endpoint = Server::start("500 Whatever", "").unwrap();

@@ -16,6 +16,7 @@ mod info;
 pub(crate) mod json;
 mod linger;
 mod metrics;
+pub(crate) mod origin;
 pub(crate) mod peek;
 mod process;
 mod publish;
