@@ -1,19 +1,20 @@
 //! The daemon's clock: what the core calls [`Now`], read from the operating system.
 
-use std::time::{Instant as StdInstant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use sansq_core::time::{Instant, Now, Timestamp};
+use tokio::time::Instant as TokioInstant;
 
-/// Counts from its creation.
+/// Counts from its creation. In tests that move the runtime's clock by hand, it is moved with it.
 #[derive(Clone, Copy, Debug)]
 pub struct Clock {
-    start: StdInstant,
+    start: TokioInstant,
 }
 
 impl Clock {
     /// A clock that starts now.
     pub fn start() -> Self {
-        Self { start: StdInstant::now() }
+        Self { start: TokioInstant::now() }
     }
 
     /// Both times.
@@ -27,7 +28,7 @@ impl Clock {
     }
 
     /// The operating system's name for `at`.
-    pub fn deadline(&self, at: Instant) -> tokio::time::Instant {
-        (self.start + std::time::Duration::from_nanos(at.as_nanos())).into()
+    pub fn deadline(&self, at: Instant) -> TokioInstant {
+        self.start + Duration::from_nanos(at.as_nanos())
     }
 }

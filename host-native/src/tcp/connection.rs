@@ -11,7 +11,7 @@ use std::collections::HashMap;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use sansq_core::message::{Batch, BatchBuilder};
@@ -127,25 +127,29 @@ impl<S: Stream + 'static> Connection<S> {
         }
     }
 
-    fn poll_round(&mut self, cx: &mut Context<'_>, scratch: &mut Scratch) -> Poll<Round> {
+    /// Does once what there is to do.
+    fn round(&mut self, cx: &mut Context<'_>, scratch: &mut Scratch) -> Round {
         let now = self.node.clock.now();
         scratch.output.clear();
-        let mut round = Round::default();
-        if self.unwritten.is_empty() && !self.unflushed {
-            round.busy |= self.change_stream(cx, now, scratch);
-            round.busy |= self.take_mail(now, scratch);
-            round.busy |= self.take_grant(cx, now, scratch);
+        // Behind something unwritten nothing is read and no letters are taken, so none of them will wake the task: should it
+        // be written in this round, they have to be asked in the next.
+        let asks_all = self.unwritten.is_empty() && !self.unflushed;
+        let mut busy = !asks_all;
+        if asks_all {
+            busy |= self.change_stream(cx, now, scratch);
+            busy |= self.take_mail(now, scratch);
+            busy |= self.take_grant(cx, now, scratch);
             if !self.closing {
-                round.busy |= self.take_input(cx, now, scratch);
+                busy |= self.take_input(cx, now, scratch);
                 // What this input published to this very connection goes out in the same write.
-                round.busy |= self.take_mail(now, scratch);
+                busy |= self.take_mail(now, scratch);
             }
         }
         let open = !self.session.is_closed();
-        round.busy |= self.check_time(cx, now, scratch);
+        busy |= self.check_time(now, scratch);
         if open && self.session.is_closed() && !self.unwritten.is_empty() {
             // The write deadline: what the client has not taken it does not get.
-            return Poll::Ready(Round { over: true, ..round });
+            return Round::Over;
         }
         self.closing |= self.session.is_closed();
         if self.session.take_changed() {
@@ -156,22 +160,14 @@ impl<S: Stream + 'static> Connection<S> {
             profile.authorized = self.session.grant().map(identity);
         }
         match self.poll_write(cx, now, scratch) {
-            Poll::Ready(Ok(())) => {
-                round.over = self.closing;
-                Poll::Ready(round)
-            }
-            Poll::Ready(Err(_)) => Poll::Ready(Round { over: true, ..round }),
+            Poll::Ready(Ok(())) if self.closing => Round::Over,
+            Poll::Ready(Ok(())) if busy => Round::Busy,
+            Poll::Ready(Ok(())) => Round::Idle,
+            Poll::Ready(Err(_)) => Round::Over,
             Poll::Pending => {
                 // No letters are taken while the client does not read, but the order to close is heard.
                 let told = !self.client.mailbox.watch(cx.waker()) && self.client.mailbox.is_closing();
-                if told || self.closing && self.linger_is_over(cx, now) {
-                    return Poll::Ready(Round { over: true, ..round });
-                }
-                // Not reading has a deadline too, set only now.
-                if let Some((at, _)) = self.session.poll_timeout() {
-                    self.sleep_until(cx, at);
-                }
-                Poll::Pending
+                if told || self.closing && self.linger_is_over(cx, now) { Round::Over } else { Round::Blocked }
             }
         }
     }
@@ -391,12 +387,11 @@ impl<S: Stream + 'static> Connection<S> {
         cell
     }
 
-    /// Does what is due and sees to being woken for what is next.
-    fn check_time(&mut self, cx: &mut Context<'_>, now: Now, scratch: &mut Scratch) -> bool {
+    /// Does what is due.
+    fn check_time(&mut self, now: Now, scratch: &mut Scratch) -> bool {
         let mut busy = false;
         while let Some((at, _)) = self.session.poll_timeout() {
             if at > now.mono {
-                self.sleep_until(cx, at);
                 break;
             }
             self.session.handle_timeout(now, &mut scratch.output);
@@ -408,11 +403,13 @@ impl<S: Stream + 'static> Connection<S> {
         busy
     }
 
-    /// A sleep that ends too early costs one look; setting it anew at every command would cost more.
+    /// Sees to being woken at `at`. A sleep that ends too early costs one look; setting it anew at every command would cost
+    /// more. One that is kept is polled all the same: the poll that set it may have left it without a waker, as polls of
+    /// the runtime's things do when a task has had its share.
     fn sleep_until(&mut self, cx: &mut Context<'_>, at: Instant) {
         let deadline = self.node.clock.deadline(at);
         let sleep = match &mut self.sleep {
-            Some(sleep) if sleep.deadline() <= deadline && !sleep.is_elapsed() => return,
+            Some(sleep) if sleep.deadline() <= deadline && !sleep.is_elapsed() => sleep,
             Some(sleep) => {
                 sleep.as_mut().reset(deadline);
                 sleep
@@ -462,13 +459,17 @@ impl<S: Stream + 'static> Connection<S> {
     }
 }
 
-/// How a round went.
-#[derive(Clone, Copy, Debug, Default)]
-struct Round {
-    /// Something was done, so there may be more to do.
-    busy: bool,
+/// How a round went. The task sleeps after the last two only, which say what will wake it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Round {
     /// The connection is finished.
-    over: bool,
+    Over,
+    /// Something was done, or not everything was asked, so there may be more to do.
+    Busy,
+    /// Everything was asked and there is nothing: whatever comes of it will wake the task.
+    Idle,
+    /// The socket takes no more: it will wake the task when it does, and so will the order to close.
+    Blocked,
 }
 
 impl<S: Stream + 'static> Future for Connection<S> {
@@ -478,14 +479,20 @@ impl<S: Stream + 'static> Future for Connection<S> {
         let this = self.get_mut();
         SCRATCH.with_borrow_mut(|scratch| {
             for _ in 0..ROUNDS_MAX {
-                let round = ready!(this.poll_round(cx, scratch));
+                let round = this.round(cx, scratch);
                 if scratch.output.capacity() > OUTPUT_BYTES_KEPT {
                     scratch.output = Vec::new();
                 }
-                if round.over {
-                    return Poll::Ready(());
-                }
-                if !round.busy && this.client.mailbox.watch(cx.waker()) {
+                let sleeps = match round {
+                    Round::Over => return Poll::Ready(()),
+                    Round::Busy => false,
+                    Round::Idle => this.client.mailbox.watch(cx.waker()),
+                    Round::Blocked => true,
+                };
+                if sleeps {
+                    if let Some((at, _)) = this.session.poll_timeout() {
+                        this.sleep_until(cx, at);
+                    }
                     return Poll::Pending;
                 }
             }

@@ -2,6 +2,8 @@
 
 mod connection;
 mod listener;
+#[cfg(test)]
+mod tests;
 mod wire;
 
 use std::collections::BTreeMap;
@@ -39,24 +41,10 @@ pub(crate) async fn accept(listener: Listener, terms: Terms, node: Arc<Node>, wo
 }
 
 fn serve(socket: Accepted, remote_address: String, terms: &Terms, node: &Arc<Node>, workers: &Workers) {
-    let now = node.clock.now();
-    let client = Arc::new(Client {
-        conn: node.clients.next_id(),
-        remote_address,
-        connect_ts: now.wall.as_nanos() / 1_000_000_000,
-        mailbox: Arc::default(),
-        profile: Mutex::new(Profile {
-            info: None,
-            state: State::Init,
-            tls: None,
-            authorized: None,
-            published: BTreeMap::new(),
-        }),
-    });
-    node.clients.enter(client.clone());
+    let client = client(node, remote_address);
     let Terms { features, tls, auth } = terms.clone();
     let features = Features { tls: tls.is_some(), auth: auth.is_some(), ..features };
-    let session = Session::new(now, node.config.clone(), features);
+    let session = Session::new(node.clock.now(), node.config.clone(), features);
     let node = node.clone();
     workers.spawn(async move {
         // A socket is registered with the poller of the thread it is served on. The connection is a task by itself: inside
@@ -73,6 +61,25 @@ fn serve(socket: Accepted, remote_address: String, terms: &Terms, node: &Arc<Nod
             },
         }
     });
+}
+
+/// Enters a client that has said nothing yet.
+fn client(node: &Node, remote_address: String) -> Arc<Client> {
+    let client = Arc::new(Client {
+        conn: node.clients.next_id(),
+        remote_address,
+        connect_ts: node.clock.now().wall.as_nanos() / 1_000_000_000,
+        mailbox: Arc::default(),
+        profile: Mutex::new(Profile {
+            info: None,
+            state: State::Init,
+            tls: None,
+            authorized: None,
+            published: BTreeMap::new(),
+        }),
+    });
+    node.clients.enter(client.clone());
+    client
 }
 
 fn refuse(node: &Node, client: &Client, error: &std::io::Error) {

@@ -1,0 +1,54 @@
+//! The task of a connection on a stream in memory. Time passes only when nothing else can happen, so what ought to come at
+//! once and comes with the next heartbeat is seen by the clock.
+
+use std::time::Duration;
+
+use sansq_core::config::Config;
+use sansq_core::storage::StoreOptions;
+use tempfile::TempDir;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream, duplex};
+use tokio::time::Instant;
+
+use super::*;
+use crate::storage::StorageThread;
+
+/// The next message that `stream` brings: its id and the size of its body.
+async fn message(stream: &mut DuplexStream) -> ([u8; 16], usize) {
+    loop {
+        let size = stream.read_u32().await.unwrap() as usize;
+        let mut frame = vec![0; size];
+        stream.read_exact(&mut frame).await.unwrap();
+        if frame[..4] == [0, 0, 0, 2] {
+            return (frame[14..30].try_into().unwrap(), size - 30);
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_client_sends_is_read_once_it_has_taken_what_was_left_over() {
+    let directory = TempDir::new().unwrap();
+    let storage = StorageThread::start(directory.path(), StoreOptions::default(), |_| {}).unwrap();
+    let node = Node::new(Config::default(), storage.handle(), 1).unwrap();
+    // The stream takes less than a message at a time, as a socket does on any real network.
+    let (ours, mut theirs) = duplex(1448);
+    let client = client(&node, "a test".to_owned());
+    let session = Session::new(node.clock.now(), node.config.clone(), Features::default());
+    tokio::spawn(Connection::new(ours, session, node, client, None, None));
+
+    let start = Instant::now();
+    let (size, body) = (200_000, vec![b'x'; 200_000]);
+    theirs.write_all(b"  V2SUB t#ephemeral c\n").await.unwrap();
+    for _ in 0..2 {
+        theirs.write_all(b"PUB t#ephemeral\n").await.unwrap();
+        theirs.write_u32(size).await.unwrap();
+        theirs.write_all(&body).await.unwrap();
+    }
+    theirs.write_all(b"RDY 1\n").await.unwrap();
+    for _ in 0..2 {
+        let (id, size) = message(&mut theirs).await;
+        assert_eq!(size, body.len());
+        theirs.write_all(&[b"FIN ", &id[..], b"\n"].concat()).await.unwrap();
+    }
+    let waited = start.elapsed();
+    assert!(waited < Duration::from_secs(1), "the second message came after {waited:?}");
+}
