@@ -4,10 +4,10 @@
 set -eu
 image=$1
 
-cargo build --locked --release --package sansq --bins
-mkdir -p "$image/usr/local/bin" "$image/data"
-for source in host-native/src/bin/*.rs; do
-    name=$(basename "$source" .rs)
-    cp "${CARGO_TARGET_DIR:-target}/release/$name" "$image/usr/local/bin/$name"
+cargo build --locked --profile dist --package sansq
+"${CARGO_TARGET_DIR:-target}/dist/sansq" install "$image/usr/local/bin"
+mkdir -p "$image/data"
+for program in "$image"/usr/local/bin/*; do
+    name=$(basename "$program")
     ln -sf "usr/local/bin/$name" "$image/$name"
 done

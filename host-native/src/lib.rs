@@ -12,6 +12,7 @@ pub mod lookupd;
 pub mod node;
 pub mod one_command;
 pub mod process;
+pub mod programs;
 mod registration;
 mod statsd;
 pub mod storage;

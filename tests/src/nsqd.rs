@@ -92,17 +92,32 @@ fn split(command: &str) -> Vec<OsString> {
     command.split_whitespace().map(OsString::from).collect()
 }
 
-/// The newest program called `name` in this workspace's target directory (or `CARGO_TARGET_DIR`).
+/// The executable that is all programs, each under its name.
+const EXECUTABLE: &str = "sansq";
+
+/// The program called `name` of the newest build in this workspace's target directory (or `CARGO_TARGET_DIR`). Each is a link to one
+/// executable, made here where it is missing.
 pub fn newest_build(name: &str) -> Result<PathBuf> {
     let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     let target = env::var_os("CARGO_TARGET_DIR").map_or(workspace.join("target"), |dir| workspace.join(dir));
     let built = ["release", "debug"]
         .into_iter()
-        .map(|profile| target.join(profile).join(name))
+        .map(|profile| target.join(profile).join(EXECUTABLE))
         .filter_map(|path| Some((path.metadata().ok()?.modified().ok()?, path)))
         .max();
-    let Some((_, path)) = built else {
-        bail!("no {name} in {}: run `cargo build --release -p sansq`, or set SANSQ_NSQD", target.display());
+    let Some((_, executable)) = built else {
+        bail!("no {EXECUTABLE} in {}: run `cargo xtask build`, or set SANSQ_NSQD", target.display());
     };
-    Ok(path)
+    let program = executable.with_file_name(name);
+    let is_link = |path: &Path| path.read_link().is_ok_and(|to| to == Path::new(EXECUTABLE));
+    if name != EXECUTABLE && !is_link(&program) {
+        // Many tests may do this at the same time; each makes one of its own, and any is as good as another.
+        let new = tempfile::Builder::new()
+            .prefix(name)
+            .make_in(program.parent().unwrap_or(&target), |new| std::os::unix::fs::symlink(EXECUTABLE, new));
+        let new = new.with_context(|| format!("link {} to {EXECUTABLE}", program.display()))?;
+        // Over what an older checkout has built under this name, too.
+        new.into_temp_path().persist(&program)?;
+    }
+    Ok(program)
 }

@@ -33,8 +33,11 @@ fn units() -> Vec<PathBuf> {
 /// The programs that are built here, each with the flags that its help explains.
 fn programs() -> BTreeMap<String, BTreeSet<String>> {
     let mut programs = BTreeMap::new();
-    for entry in fs::read_dir(root().join("host-native/src/bin")).unwrap() {
-        let name = entry.unwrap().path().file_stem().unwrap().to_string_lossy().into_owned();
+    let installed = tempfile::tempdir().unwrap();
+    let install = Command::new(newest_build("sansq").unwrap()).arg("install").arg(installed.path()).output().unwrap();
+    assert!(install.status.success(), "{install:?}");
+    for entry in fs::read_dir(installed.path()).unwrap() {
+        let name = entry.unwrap().file_name().into_string().unwrap();
         let help = Command::new(newest_build(&name).unwrap()).arg("--help").output().unwrap();
         assert!(help.status.success(), "{name} --help");
         let help = String::from_utf8(help.stdout).unwrap();

@@ -368,3 +368,27 @@ fn tail_answers_heartbeats() {
     let _ = tail.kill();
     tail.wait().unwrap();
 }
+
+#[test]
+fn each_program_is_installed_and_works_alone() {
+    let directory = TempDir::new().unwrap();
+    let bin = directory.path().join("bin");
+    let output = run(&["install", bin.to_str().unwrap()]);
+    assert!(output.status.success(), "{}", stderr(&output));
+    for name in stdout(&output).trim().rsplit_once("to it ").unwrap().1.split(", ") {
+        // As somebody does who takes one of them to another machine.
+        let alone = directory.path().join(name);
+        // Not by this process: another thread's child would inherit the open file, and nothing is executed that is open for writing.
+        assert!(Command::new("cp").arg(bin.join(name)).arg(&alone).status().unwrap().success());
+        let version = Command::new(&alone).arg("--version").output().unwrap();
+        assert!(stdout(&version).starts_with(&format!("{name} ")), "{name}: {version:?}");
+        let help = Command::new(bin.join(name)).arg("--help").output().unwrap();
+        assert!(help.status.success() && stdout(&help).starts_with(name), "{help:?}");
+        assert_eq!(stdout(&help), stdout(&run(&[name, "--help"])));
+    }
+    let output = run(&["install"]);
+    assert_eq!(
+        (output.status.code(), stderr(&output)),
+        (Some(2), "sansq: install needs a directory: sansq install DIRECTORY\n".into())
+    );
+}

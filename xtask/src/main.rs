@@ -1,6 +1,7 @@
 //! Project tasks: `cargo xtask TASK`. Each task is a module of its own; this file only names them.
 
 mod bench;
+mod build;
 mod plant;
 mod setup;
 mod test;
@@ -17,6 +18,8 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Task {
+    /// Build all programs, under their names
+    Build(build::Args),
     /// Measure our nsqd, alone or side by side with another one
     Bench(bench::Args),
     /// Run all tests, with the set-up they need
@@ -31,6 +34,7 @@ enum Task {
 
 fn main() -> anyhow::Result<()> {
     match Cli::parse().task {
+        Task::Build(args) => build::run(&args),
         Task::Bench(args) => bench::run(args),
         Task::Test(args) => test::run(&args),
         Task::Plant(args) => plant::run(&args),

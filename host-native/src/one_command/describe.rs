@@ -7,9 +7,8 @@ use clap_complete::Shell;
 
 use super::words::Misuse;
 use super::{connect, screen, sim, tail};
-use crate::config::{
-    NsqadminOptions, NsqdOptions, NsqlookupdOptions, completion_script, describe, manual, version_text,
-};
+use crate::config::{NsqdOptions, completion_script, describe, manual, version_text};
+use crate::programs::PROGRAMS;
 use crate::terminal::Paint;
 
 /// The script for the shell of this name.
@@ -47,12 +46,13 @@ fn commands() -> impl Iterator<Item = Command> {
         ("tail", "Prints messages as they come", &tail::FLAGS),
         ("ping", "Asks a daemon whether it is well", &[]),
         ("sim", "The simulator", &sim::FLAGS),
+        ("install", "Makes NSQ's programs in a directory", &[]),
     ];
     let small = small.into_iter().map(|(name, about, flags)| {
         let command = Command::new(name).about(about).disable_help_flag(true).arg(flag("help"));
         command.args(flags.iter().map(|&name| flag(name).num_args(1)))
     });
-    small.chain([describe::<NsqdOptions>(), describe::<NsqlookupdOptions>(), describe::<NsqadminOptions>()])
+    small.chain(PROGRAMS.map(|program| (program.describe)()))
 }
 
 fn flag(name: &'static str) -> Arg {
@@ -71,7 +71,7 @@ mod tests {
     fn every_shell_is_told_of_every_command() {
         for shell in ["bash", "zsh", "fish"] {
             let script = completions(Some(&shell.into())).unwrap();
-            for word in ["tail", "nsqlookupd", "--channel", "--msg-timeout", "--scenario"] {
+            for word in ["tail", "install", "nsqlookupd", "nsq_to_file", "--channel", "--msg-timeout", "--scenario"] {
                 assert!(script.contains(word.trim_start_matches('-')), "{shell}: {word}");
             }
         }

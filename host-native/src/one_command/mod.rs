@@ -2,13 +2,14 @@
 //!
 //! `sansq` alone is nsqd with other defaults, and nsqlookupd and nsqadmin beside it (`broker`): loopback only, a data directory of its
 //! own, and words instead of log lines. `sansq pub` and `sansq tail` are small clients, for a newcomer who has no other.
-//! `sansq ping` is for health checks, `sansq sim` is the simulator; `sansq nsqd`, `sansq nsqlookupd` and `sansq nsqadmin` are
-//! the daemons themselves. Nothing here decides what a broker does, and no tool of NSQ is replaced.
+//! `sansq ping` is for health checks, `sansq sim` is the simulator, `sansq install` makes the names of NSQ's programs; `sansq nsqd`
+//! and its like are those programs themselves ([`crate::programs`]). Nothing here decides what a broker does.
 
 mod broker;
 mod connect;
 mod describe;
 mod discovery;
+mod install;
 mod ping;
 mod publish;
 mod screen;
@@ -20,10 +21,8 @@ use std::ffi::{OsStr, OsString};
 use std::io::Write as _;
 use std::process::ExitCode;
 
-use crate::admin;
 use crate::config::version_text;
-use crate::daemon;
-use crate::lookupd;
+use crate::programs;
 use crate::terminal::{Paint, wants_colours};
 use words::Misuse;
 
@@ -59,9 +58,7 @@ pub fn main(args: Vec<OsString>) -> ExitCode {
         Some("tail") => tail::run(rest()),
         Some("ping") => ping::run(rest()),
         Some("sim") => sim::run(rest()),
-        Some("nsqd") => return daemon::main(rest()),
-        Some("nsqlookupd") => return lookupd::main(rest()),
-        Some("nsqadmin") => return admin::main(rest()),
+        Some("install") => install::run(rest()),
         Some("help" | "-h" | "-help" | "--help") => {
             print(&screen::help(Paint(wants_colours(&std::io::stdout()))));
             Ok(())
@@ -77,7 +74,10 @@ pub fn main(args: Vec<OsString>) -> ExitCode {
         Some("-completions" | "--completions") => {
             describe::completions(words.get(1)).map(|script| print(&script)).map_err(Failure::from)
         }
-        Some(word) if !word.starts_with('-') => Err(Misuse::no_such_command(word).into()),
+        Some(word) if !word.starts_with('-') => match programs::named(word) {
+            Some(program) => return (program.run)(rest()),
+            None => Err(Misuse::no_such_command(word).into()),
+        },
         Some(_) | None => broker::run(words.to_vec()),
     };
     match result {

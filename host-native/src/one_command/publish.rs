@@ -27,7 +27,7 @@ pub(super) fn run(args: Vec<OsString>) -> Result<(), Failure> {
         return Ok(());
     }
     let mut others = words.others.into_iter();
-    let topic = others.next().ok_or(Misuse::NoTopic { command: "pub", usage: USAGE })?;
+    let topic = others.next().ok_or(Misuse::NoWord { command: "pub", what: "a topic", usage: USAGE })?;
     let topic = topic_named(&topic.to_string_lossy())?;
     let address = words.flags.get(ADDRESS_FLAG).map_or(screen::TCP_ADDRESS, String::as_str);
     let messages: Vec<Vec<u8>> = others.map(OsString::into_encoded_bytes).collect();

@@ -22,7 +22,7 @@ pub(super) const HOW_IT_WORKS: &str =
 ";
 
 /// The words after `sansq`, and what they do.
-const COMMANDS: [(&str, &str); 8] = [
+const COMMANDS: [(&str, &str); 10] = [
     (
         "",
         "Starts nsqd for this machine on ports 4150 (clients) and 4151 (HTTP), nsqlookupd on 4160\nand 4161, ten further, and nsqadmin's pages on 4171. Every flag of nsqd may follow.",
@@ -31,9 +31,14 @@ const COMMANDS: [(&str, &str); 8] = [
     ("tail TOPIC", "Prints messages as they come."),
     ("ping [ADDRESS]", "Asks a daemon whether it is well, for health checks."),
     ("sim", "The simulator: the broker against faults, in virtual time. `sansq sim --help`"),
-    ("nsqd [FLAGS...]", "The daemon for servers: nsqd, flag for flag. Also a program of its own."),
+    ("install DIRECTORY", "Puts nsqd, nsq_tail and NSQ's other programs there: this program, and links to it."),
+    ("nsqd [FLAGS...]", "The daemon for servers: nsqd, flag for flag."),
     ("nsqlookupd [FLAGS...]", "The same for nsqlookupd, through which consumers find every nsqd of a cluster."),
     ("nsqadmin [FLAGS...]", "The same for nsqadmin, which shows a cluster in the browser."),
+    (
+        "nsq_tail, nsq_stat, nsq_to_file, nsq_to_http, nsq_to_nsq, to_nsq [FLAGS...]",
+        "NSQ's tools, flag for flag. `sansq nsq_tail --help`",
+    ),
 ];
 
 /// The commands with what they do.
@@ -146,6 +151,19 @@ else with 1; with nsqd, that is when it can write its files. It waits 5 seconds 
 "
     )
 }
+
+/// The page of `sansq install --help`.
+pub(super) const INSTALL_HELP: &str = "\
+sansq install DIRECTORY [--force]
+
+Puts this program into DIRECTORY as sansq, and beside it a link to it for each of NSQ's programs:
+nsqd, nsqlookupd, nsqadmin, nsq_tail, nsq_stat, nsq_to_file, nsq_to_http, nsq_to_nsq, to_nsq. Each
+does what its name says; a copy of one of them works on its own, too.
+
+  --force   replace programs of these names that are there already
+
+  sudo sansq install /usr/local/bin
+";
 
 /// Where the daemons listen.
 #[derive(Clone, Debug)]

@@ -23,7 +23,7 @@ pub(super) fn run(args: Vec<OsString>) -> Result<(), Failure> {
         return Ok(());
     }
     let [topic, rest @ ..] = words.others.as_slice() else {
-        return Err(Misuse::NoTopic { command: "tail", usage: USAGE }.into());
+        return Err(Misuse::NoWord { command: "tail", what: "a topic", usage: USAGE }.into());
     };
     if let Some(word) = rest.first() {
         return Err(Misuse::TooMany(word.to_string_lossy().into_owned()).into());

@@ -7,6 +7,7 @@ use std::ffi::OsString;
 use thiserror::Error;
 
 use crate::config::suggest;
+use crate::programs::PROGRAMS;
 
 /// Words that make no sense.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -26,8 +27,8 @@ pub(super) enum Misuse {
     NoValue(&'static str),
     #[error("{value:?} does not do for {what}: {why}")]
     BadValue { what: &'static str, value: String, why: String },
-    #[error("{command} needs a topic: sansq {usage}")]
-    NoTopic { command: &'static str, usage: &'static str },
+    #[error("{command} needs {what}: sansq {usage}")]
+    NoWord { command: &'static str, what: &'static str, usage: &'static str },
     #[error("{0:?} is one word too many")]
     TooMany(String),
     /// A flag of nsqd that it does not take.
@@ -35,8 +36,10 @@ pub(super) enum Misuse {
     Nsqd(String),
 }
 
-/// For whoever mistyped.
-const COMMANDS: &str = "pub, tail, ping, sim, nsqd, nsqlookupd or nsqadmin";
+/// What `sansq` takes, for whoever mistyped.
+const COMMANDS: &str = "pub, tail, ping, sim, install, or the name of one of NSQ's programs, such as nsqd";
+/// The commands that are ours, for whoever mistyped one.
+const OWN_COMMANDS: [&str; 5] = ["pub", "tail", "ping", "sim", "install"];
 
 fn meant(dashes: &str, suggestion: &Option<String>) -> String {
     suggestion.as_ref().map(|name| format!(" (did you mean {dashes}{name}?)")).unwrap_or_default()
@@ -50,7 +53,7 @@ fn after_dashes(command: &str) -> &'static str {
 impl Misuse {
     /// `word` is not the name of a command.
     pub(super) fn no_such_command(word: &str) -> Self {
-        let commands = COMMANDS.split([',', ' ']).filter(|command| !matches!(*command, "" | "or"));
+        let commands = OWN_COMMANDS.into_iter().chain(PROGRAMS.map(|program| program.name));
         Self::NoSuchCommand { word: word.to_owned(), suggestion: suggest(word, commands.map(str::to_owned)) }
     }
 }

@@ -23,7 +23,8 @@ impl Nsqd {
 
     /// One that listens at `tcp`, with these arguments besides.
     pub(crate) fn start_with(tcp: &str, args: &[String]) -> Self {
-        let program = std::env::var("SANSQ_NSQD").unwrap_or_else(|_| env!("CARGO_BIN_EXE_nsqd").to_owned());
+        let program =
+            std::env::var("SANSQ_NSQD").unwrap_or_else(|_| concat!(env!("CARGO_BIN_EXE_sansq"), " nsqd").to_owned());
         let mut words = program.split_whitespace();
         let data = tempfile::tempdir().unwrap();
         let mut child = Command::new(words.next().unwrap())

@@ -18,11 +18,12 @@ mod wire;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
+use crate::build::{self, Profile};
+use crate::setup;
 use metric::Metric;
 use node::{Node, Source};
 use scenarios::{ALL, Bench, Needs, Scenario};
@@ -30,7 +31,7 @@ use scenarios::{ALL, Bench, Needs, Scenario};
 /// Arguments of `cargo xtask bench`.
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// Our nsqd, instead of a release build of this project; words are separated by white space. nsqlookupd is beside it
+    /// Our nsqd, instead of this project's, built as it is shipped; words are separated by white space. nsqlookupd is beside it
     #[arg(long, value_name = "COMMAND")]
     ours: Option<String>,
     /// The nsqd to compare with: a command, or host:port of one that runs already (a throwaway: topics stay behind)
@@ -68,7 +69,7 @@ pub(crate) fn run(args: Args) -> Result<()> {
     }
     raise_open_files()?;
     report::warn_if_busy();
-    let target_dir = target_dir()?;
+    let target_dir = setup::target_dir()?;
     let dir = args.dir.unwrap_or_else(|| target_dir.join("bench"));
     std::fs::create_dir_all(&dir)?;
     let ours = match &args.ours {
@@ -183,25 +184,10 @@ fn raise_open_files() -> Result<()> {
     setrlimit(Resource::RLIMIT_NOFILE, hard, hard).context("raise the limit of open files")
 }
 
-/// `target`, wherever it has been put: this program is in `target/PROFILE`.
-fn target_dir() -> Result<PathBuf> {
-    let program = std::env::current_exe()?;
-    Ok(program.ancestors().nth(2).context("a target directory around this program")?.to_owned())
-}
-
-/// Builds our nsqd, and nsqlookupd beside it, for release.
-fn build(target_dir: &Path) -> Result<Source> {
-    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let status = Command::new(cargo)
-        .args(["build", "--release", "--package", "sansq", "--bin", "nsqd", "--bin", "nsqlookupd", "--target-dir"])
-        .arg(target_dir)
-        .current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
-        .status()?;
-    if !status.success() {
-        bail!("our daemons do not build");
-    }
-    let program = target_dir.join("release/nsqd");
-    Ok(Source::Command(vec![program.to_string_lossy().into_owned()]))
+/// Builds our daemons as they are shipped.
+fn build(target: &Path) -> Result<Source> {
+    let programs = build::programs(Profile::Dist, target)?;
+    Ok(Source::Command(vec![programs.join("nsqd").to_string_lossy().into_owned()]))
 }
 
 #[cfg(test)]

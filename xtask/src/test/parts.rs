@@ -7,6 +7,7 @@ use anyhow::{Result, bail, ensure};
 
 use super::Steps;
 use super::count::Runner;
+use crate::build::{self, Profile};
 use crate::setup::wasm::Wasm;
 use crate::setup::{self, cargo, root, words};
 use crate::web;
@@ -189,12 +190,12 @@ fn with_daemon(steps: &mut Steps, tests: &mut Command) -> Result<()> {
     Ok(())
 }
 
-/// Optimised, as they are used. The tools are tested as `cargo test` builds them: linking the six takes minutes.
+/// Builds all programs. Optimised, but for what takes minutes.
 fn build_daemons(steps: &mut Steps) -> Result<()> {
-    let mut build = cargo();
-    build.args(["build", "--quiet", "--release", "--package", "sansq"]);
-    build.args(["nsqd", "nsqlookupd", "nsqadmin", "sansq"].iter().flat_map(|name| ["--bin", name]));
-    if !steps.step(Runner::None, &mut build)? {
+    let target = steps.target.clone();
+    let built = steps.step(Runner::None, build::compile(Profile::Release, &target).arg("--quiet"))?
+        && steps.step(Runner::None, &mut build::link(Profile::Release, &target))?;
+    if !built {
         bail!("there is no daemon to test");
     }
     Ok(())
