@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! Breaks: a request target loses its `#` and what follows.
-//! Found by: cargo build -p sansq --bin nsqd && cargo test -p sansq-tests --test targets
+//! Found by: cargo build -p sansq && cargo test -p sansq-tests --test targets
 //!
 //! diff --git a/…
 //! ```
