@@ -172,6 +172,8 @@ fn instantiating(error: impl Into<anyhow::Error>) -> anyhow::Error {
 fn terms(options: &NsqdOptions) -> Result<Terms> {
     let tls = options.tls().map(|tls| tls.config()).transpose();
     let tls = tls.map_err(|error| anyhow!("failed to build TLS config - {error}"))?;
+    // A file that cannot be read is a mistake even where nobody is asked.
+    options.client_tls().config().map_err(|error| anyhow!("failed to build client TLS config - {error}"))?;
     let features = Features {
         tls_required: options.tls_required != TlsRequired::No,
         snappy: options.snappy,

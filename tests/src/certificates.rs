@@ -15,6 +15,32 @@ pub struct Certificates {
     authority: CertifiedIssuer<'static, KeyPair>,
 }
 
+/// Certificates of X.509 version 1, which are recorded. `tests/fixtures/certificates/README.md` says what is in them.
+#[derive(Clone, Debug)]
+pub struct Version1 {
+    /// The certificate of the authority that signed the first two.
+    pub root: PathBuf,
+    /// Signed by the authority; its common name is `old but known`.
+    pub signed: Pair,
+    /// The same with RSA; its common name is `old and RSA`.
+    pub rsa: Pair,
+    /// Signed by itself; its common name is `old and alone`.
+    pub alone: Pair,
+}
+
+/// Those of the fixtures.
+pub fn version_1() -> Version1 {
+    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/certificates");
+    let pair =
+        |name: &str| Pair { cert: directory.join(format!("{name}.pem")), key: directory.join(format!("{name}.key")) };
+    Version1 {
+        root: directory.join("root.pem"),
+        signed: pair("version-1"),
+        rsa: pair("version-1-rsa"),
+        alone: pair("version-1-self"),
+    }
+}
+
 /// The files of a certificate and of its key.
 #[derive(Clone, Debug)]
 pub struct Pair {
@@ -84,6 +110,17 @@ impl Certificates {
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         change(&mut params);
         self.write_pair(name, &params.self_signed(&key)?.pem(), &key)
+    }
+
+    /// A certificate of this name for `localhost` that the authority signed, changed before.
+    ///
+    /// # Errors
+    /// If it cannot be made or written.
+    pub fn issue_with(&self, name: &str, change: impl FnOnce(&mut CertificateParams)) -> Result<Pair> {
+        let key = KeyPair::generate()?;
+        let mut params = CertificateParams::new(["localhost".to_owned()])?;
+        change(&mut params);
+        self.write_pair(name, &params.signed_by(&key, &self.authority)?.pem(), &key)
     }
 
     fn write_pair(&self, name: &str, cert: &str, key: &KeyPair) -> Result<Pair> {

@@ -2,9 +2,12 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on should stop")]
 
+use std::path::Path;
+
 use rustix::process::Signal;
-use sansq_tests::certificates::Certificates;
+use sansq_tests::certificates::{Certificates, Pair, version_1};
 use sansq_tests::daemon::Daemon;
+use sansq_tests::nsqadmin::Admin;
 use sansq_tests::tool::{Tool, run};
 
 /// An nsqd with TLS for 127.0.0.1, and the port of its HTTPS.
@@ -77,4 +80,71 @@ fn nsqd_says_what_is_wrong_with_its_certificates() {
             "{log}"
         );
     }
+}
+
+/// How `to_nsq` does TLS with this certificate, whoever the server is.
+fn showing(pair: &Pair) -> Vec<String> {
+    let (cert, key) = (pair.cert.display(), pair.key.display());
+    let options = [
+        "tls_v1".to_owned(),
+        "tls_insecure_skip_verify".to_owned(),
+        format!("tls_cert,{cert}"),
+        format!("tls_key,{key}"),
+    ];
+    options.map(|it| format!("--producer-opt={it}")).into()
+}
+
+/// Whether an nsqd takes a message from a client with this certificate.
+fn takes(nsqd: &Daemon, shown: &Pair) -> bool {
+    let address = format!("--nsqd-tcp-address={}", nsqd.tcp);
+    let options = showing(shown);
+    let args: Vec<_> = ["--topic=t", &address].into_iter().chain(options.iter().map(String::as_str)).collect();
+    let sent = run("to_nsq", &args, b"one\n").unwrap();
+    // In TLS 1.3 a client learns only with the first answer that it was refused.
+    sent.status.success()
+}
+
+/// An nsqd that wants certificates of clients by this policy, with this one of its own.
+fn wanting(policy: &str, pair: &Pair, root: Option<&Path>) -> Daemon {
+    let (cert, key) = (pair.cert.display(), pair.key.display());
+    let mut flags = vec![
+        format!("--tls-cert={cert}"),
+        format!("--tls-key={key}"),
+        format!("--tls-client-auth-policy={policy}"),
+        "--https-address=127.0.0.1:0".to_owned(),
+    ];
+    flags.extend(root.map(|root| format!("--tls-root-ca-file={}", root.display())));
+    Daemon::start(&flags.iter().map(String::as_str).collect::<Vec<_>>()).unwrap()
+}
+
+#[test]
+fn certificates_of_version_1_are_taken_from_clients_and_shown_to_them() {
+    let old = version_1();
+    let nsqd = wanting("require", &old.rsa, None);
+    for shown in [&old.signed, &old.rsa, &old.alone] {
+        assert!(takes(&nsqd, shown), "{}", nsqd.log());
+    }
+    let nsqd = wanting("require-verify", &old.signed, Some(&old.root));
+    assert!(takes(&nsqd, &old.signed) && takes(&nsqd, &old.rsa), "{}", nsqd.log());
+    assert!(!takes(&nsqd, &old.alone));
+    nsqd.wait_log("the client's certificate has X.509 version 1, and none of the authorities").unwrap();
+}
+
+#[test]
+fn a_client_may_show_the_certificate_that_is_the_authority() {
+    let certificates = Certificates::new("ours").unwrap();
+    let own = certificates.sign_itself("own", |_| {}).unwrap();
+    let nsqd = wanting("require-verify", &certificates.issue("nsqd", "127.0.0.1").unwrap(), Some(&own.cert));
+    assert!(takes(&nsqd, &own), "{}", nsqd.log());
+    assert!(!takes(&nsqd, &certificates.sign_itself("other", |_| {}).unwrap()));
+    nsqd.wait_log("the client's certificate is an authority's, and neither it nor who signed it is trusted").unwrap();
+}
+
+#[test]
+fn nsqadmin_may_show_a_certificate_of_version_1() {
+    let old = version_1();
+    let (cert, key) = (old.signed.cert.display(), old.signed.key.display());
+    let flags = ["--nsqd-http-address=127.0.0.1:1".to_owned(), format!("--http-client-tls-cert={cert}")];
+    let flags: Vec<_> = flags.into_iter().chain([format!("--http-client-tls-key={key}")]).collect();
+    Admin::start(&flags).unwrap();
 }

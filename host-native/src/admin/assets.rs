@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use anyhow::Context as _;
 use bytes::Bytes;
 use hyper::StatusCode;
 use hyper::header::{CACHE_CONTROL, ETAG, HeaderMap, HeaderName, HeaderValue, IF_NONE_MATCH};
@@ -90,6 +91,15 @@ struct Config<'a> {
     statsd_interval: u64,
     statsd_prefix: &'a str,
     live_interval_ms: u64,
+}
+
+/// Whether the directory that the files of pages are read from is there, if there is to be one.
+pub(super) fn check(directory: &Path) -> anyhow::Result<()> {
+    if directory.as_os_str().is_empty() {
+        return Ok(());
+    }
+    let found = std::fs::read_dir(directory);
+    found.map(drop).with_context(|| format!("--dev-static-dir {}", directory.display()))
 }
 
 /// A page: the shell, with what it needs to know. `headers`: the request's.

@@ -52,6 +52,7 @@ impl Admin {
         tracing::info!("{}", version_text("nsqadmin"));
         let options = options.checked().map_err(instantiating)?;
         resolve(&options).await.map_err(instantiating)?;
+        assets::check(&options.dev_static_dir).map_err(instantiating)?;
         let for_requests = upstream(&options)?;
         // Its connections are served on the thread that polls, which requests should not have to wait for.
         let for_polls = upstream(&options)?;

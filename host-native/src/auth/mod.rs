@@ -21,7 +21,6 @@ use tokio::sync::oneshot;
 
 use crate::client::http::{Answer, HttpClient, HttpError, check, without_user};
 use crate::config::NsqdOptions;
-use crate::tls::ClientTls;
 use grant::BadAnswer;
 
 /// The largest answer that is read.
@@ -127,14 +126,8 @@ impl AuthServers {
             Ok::<_, BadAddress>(Server { url, headers })
         };
         let servers = options.auth_http_addresses.iter().map(server).collect::<Result<_, _>>()?;
-        let named = &options.tls_root_ca_file;
-        let tls = ClientTls {
-            root_ca_file: (!named.as_os_str().is_empty()).then(|| named.clone()),
-            min_version: options.min_tls_version(),
-            ..ClientTls::default()
-        };
-        let http =
-            HttpClient::with_tls(options.http_client_connect_timeout, options.http_client_request_timeout, &tls)?;
+        let (connect, request) = (options.http_client_connect_timeout, options.http_client_request_timeout);
+        let http = HttpClient::with_tls(connect, request, &options.client_tls())?;
         let http = http.with_answers_up_to(ANSWER_BYTES_MAX);
         Ok(Some(Self(Arc::new(Shared { servers, posts, http, runtime: Handle::current() }))))
     }

@@ -54,7 +54,7 @@ impl Layers {
         let name = ServerName::try_from(host.to_owned()).map_err(|error| format!("{host:?}: {error}"))?;
         match timeout(HANDSHAKE, connector.connect(name, stream)).await {
             Ok(Ok(stream)) => Ok(Box::new(stream)),
-            Ok(Err(error)) => Err(tls::explain(&error)),
+            Ok(Err(error)) => Err(tls::explain(&error, tls::Role::Server)),
             Err(_) => Err(format!("no handshake within {HANDSHAKE:?}")),
         }
     }

@@ -224,7 +224,7 @@ impl<M: Machine> Driver<M> {
                     }
                     // TLS says so where the other side did not say that this is the end. Frames say where they end.
                     Err(error) if error.kind() == ErrorKind::UnexpectedEof => return End::closed(),
-                    Err(error) => return End::Over(tls::explain(&error)),
+                    Err(error) => return End::Over(tls::explain(&error, tls::Role::Server)),
                 }
             }
         };

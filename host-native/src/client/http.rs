@@ -161,7 +161,7 @@ fn failed(url: &str, error: &(dyn std::error::Error + 'static)) -> HttpError {
     while let Some(next) = cause.source() {
         cause = next;
     }
-    let reason = cause.downcast_ref().map_or_else(|| cause.to_string(), tls::explain);
+    let reason = cause.downcast_ref().map_or_else(|| cause.to_string(), |error| tls::explain(error, tls::Role::Server));
     HttpError::Failed { url: url.to_owned(), reason }
 }
 

@@ -166,9 +166,11 @@ impl Options {
         &mut self.tls
     }
 
-    /// What connections need for the upgrades that are asked for. The files of TLS are read here.
+    /// What connections need for the upgrades that are asked for. The files of TLS are read here: one that cannot be is a
+    /// mistake also where `tls_v1` is not set.
     pub(super) fn layers(&self) -> Result<Layers, TlsError> {
-        Ok(Layers::new(self.client.tls_v1.then(|| self.tls.config()).transpose()?))
+        let tls = self.tls.config()?;
+        Ok(Layers::new(self.client.tls_v1.then_some(tls)))
     }
 
     pub(super) fn into_client(self) -> ClientOptions {

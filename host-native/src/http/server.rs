@@ -20,6 +20,7 @@ use tokio_rustls::server::TlsStream;
 use super::linger::Lingering;
 use super::service::{Service, answer};
 use crate::tcp::{Accepted, Listener};
+use crate::tls;
 use crate::workers::Workers;
 
 /// How long a connection may take to send the head of its next request. Longer than clients keep an idle connection for
@@ -64,7 +65,10 @@ impl<S: Service> Connections<S> {
         self.workers.spawn(async move {
             match open.await {
                 Ok(stream) => serve_stream(stream, peer, service, watcher).await,
-                Err(error) => tracing::error!("HTTP: client({}) cannot be served: {error}", peer.address),
+                Err(error) => {
+                    let reason = tls::explain(&error, tls::Role::Client);
+                    tracing::error!("HTTP: client({}) cannot be served: {reason}", peer.address);
+                }
             }
         });
     }

@@ -6,13 +6,10 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
-use rustls::pki_types::CertificateDer;
 use rustls::{ProtocolVersion, ServerConnection};
 use sansq_core::protocol::Upgrade;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio_rustls::{TlsAcceptor, server};
-use x509_parser::certificate::X509Certificate;
-use x509_parser::prelude::FromDer as _;
 
 use crate::node::TlsInfo;
 use crate::streams::{Compressed, Deflate, Prefixed, Snappy, Stream};
@@ -65,7 +62,7 @@ impl<S: Stream + 'static> Wire<S> {
             }
             Err((error, below)) => {
                 *self = Self::Layered(Box::new(below));
-                Poll::Ready(Err(tls::explain(&error)))
+                Poll::Ready(Err(tls::explain(&error, tls::Role::Client)))
             }
         }
     }
@@ -120,13 +117,6 @@ fn info(connection: &ServerConnection) -> TlsInfo {
             _ => "",
         },
         cipher_suite: suite.replacen("TLS13_", "TLS_", 1),
-        common_name: connection.peer_certificates().and_then(common_name).unwrap_or_default(),
+        common_name: connection.peer_certificates().and_then(tls::common_name).unwrap_or_default(),
     }
-}
-
-/// Of the subject of a chain's first certificate, the last if it has several.
-fn common_name(chain: &[CertificateDer<'_>]) -> Option<String> {
-    let (_, certificate) = X509Certificate::from_der(chain.first()?).ok()?;
-    let name = certificate.subject().iter_common_name().last()?;
-    name.as_str().ok().map(str::to_owned)
 }

@@ -3,11 +3,11 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use rustls::ClientConfig;
 use rustls::client::danger::ServerCertVerifier;
+use rustls::{ClientConfig, SupportedProtocolVersion};
 
 use super::verify::{Trust, Verifier};
-use super::{MinVersion, TlsError, pem, provider};
+use super::{MinVersion, TlsError, checks, pem, provider};
 
 /// How a client does TLS. By default it trusts the authorities that the system trusts, and shows no certificate.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -38,16 +38,22 @@ impl ClientTls {
     /// If a file is missing, or not what it should be, or a certificate comes without its key or a key without its
     /// certificate.
     pub fn config(&self) -> Result<ClientConfig, TlsError> {
+        self.config_with(self.min_version.versions())
+    }
+
+    /// As [`config`](Self::config), with these versions of TLS.
+    pub(super) fn config_with(&self, versions: &[&'static SupportedProtocolVersion]) -> Result<ClientConfig, TlsError> {
         let builder = ClientConfig::builder_with_provider(provider())
-            .with_protocol_versions(self.min_version.versions())
+            .with_protocol_versions(versions)
             .expect("ring speaks 1.2 and 1.3")
             .dangerous()
             .with_custom_certificate_verifier(self.verifier()?);
         let Some((cert_path, key_path)) = self.pair()? else {
             return Ok(builder.with_no_client_auth());
         };
-        let (certs, key) = (pem::certificates(cert_path)?, pem::key(key_path)?);
-        builder.with_client_auth_cert(certs, key).map_err(|error| pem::not_a_pair(cert_path, key_path, &error))
+        let pair = checks::pair(pem::certificates(cert_path)?, pem::key(key_path)?);
+        let pair = pair.map_err(|error| pem::not_a_pair(cert_path, key_path, &error))?;
+        Ok(builder.with_client_cert_resolver(pair))
     }
 
     /// The files of the client's certificate and of its key, if it has them.

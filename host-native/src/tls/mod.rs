@@ -5,10 +5,12 @@
 //!
 //! The cryptography is ring's: it builds with a C compiler and nothing else.
 
+mod checks;
 mod client;
 mod pem;
 mod server;
 mod verify;
+mod x509;
 
 use std::io;
 use std::path::PathBuf;
@@ -18,6 +20,7 @@ use rustls::crypto::CryptoProvider;
 use rustls::{CertificateError, SupportedProtocolVersion};
 use thiserror::Error;
 
+pub(crate) use checks::{Role, common_name};
 pub use client::ClientTls;
 pub use server::{ClientCertificates, ServerTls};
 
@@ -95,20 +98,27 @@ impl MinVersion {
     }
 }
 
-/// What went wrong with a connection, in words. Those of rustls are for people who know it.
-pub(crate) fn explain(error: &io::Error) -> String {
+/// What went wrong with a connection, in words. Those of rustls are for people who know it. `shown`: who shows the certificate
+/// that is looked at, the other side.
+pub(crate) fn explain(error: &io::Error, shown: Role) -> String {
     let inner = error.get_ref();
     if let Some(error) = inner.and_then(|inner| inner.downcast_ref::<io::Error>()) {
-        return explain(error);
+        return explain(error, shown);
     }
-    match inner.and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
-        Some(rustls::Error::InvalidCertificate(CertificateError::UnknownIssuer | CertificateError::BadSignature)) => {
-            "the server's certificate is signed by nobody that is trusted".to_owned()
+    let Some(error) = inner.and_then(|inner| inner.downcast_ref::<rustls::Error>()) else { return error.to_string() };
+    match error {
+        rustls::Error::InvalidCertificate(CertificateError::UnknownIssuer | CertificateError::BadSignature) => {
+            format!("the {shown}'s certificate is signed by nobody that is trusted")
         }
-        Some(error) if verify::is_authority(error) => {
-            "the server's certificate signed itself, and is not among those that are trusted".to_owned()
+        error if checks::is_authority(error) => {
+            format!("the {shown}'s certificate is an authority's, and neither it nor who signed it is trusted")
         }
-        Some(_) | None => error.to_string(),
+        rustls::Error::InvalidCertificate(reason) => match checks::old_version(error) {
+            Some(old) => format!("the {shown}'s certificate {old}"),
+            None => format!("the {shown}'s certificate is refused: {reason}"),
+        },
+        rustls::Error::NoCertificatesPresented => format!("the {shown} shows no certificate"),
+        error => error.to_string(),
     }
 }
 

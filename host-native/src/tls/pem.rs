@@ -6,6 +6,7 @@ use rustls::pki_types::pem::{Error as PemError, PemObject as _};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
 use super::TlsError;
+use super::checks::Authorities;
 
 /// All certificates in a file, at least one, in their order.
 pub(super) fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
@@ -17,6 +18,11 @@ pub(super) fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, 
         Ok(found) => Ok(found),
         Err(error) => Err(unusable(path, WHAT, &error)),
     }
+}
+
+/// The certificates in a file, as those to trust.
+pub(super) fn authorities(path: &Path) -> Result<Authorities, TlsError> {
+    Authorities::new(certificates(path)?).map_err(|error| unusable(path, "certificate", &error))
 }
 
 /// The first private key in a file.
@@ -39,7 +45,7 @@ pub(super) fn unusable(path: &Path, what: &'static str, error: &dyn std::fmt::Di
 pub(super) fn not_a_pair(cert: &Path, key: &Path, error: &rustls::Error) -> TlsError {
     match error {
         rustls::Error::InconsistentKeys(_) => TlsError::NotAPair { cert: cert.to_owned(), key: key.to_owned() },
-        rustls::Error::InvalidCertificate(_) => unusable(cert, "certificate", error),
+        rustls::Error::InvalidCertificate(_) => unusable(cert, "certificate", &"it is not one of X.509"),
         error => unusable(key, "private key", error),
     }
 }

@@ -4,13 +4,14 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use rustls::client::danger::HandshakeSignatureValid;
-use rustls::crypto::{WebPkiSupportedAlgorithms, verify_tls12_signature, verify_tls13_signature};
+use rustls::crypto::WebPkiSupportedAlgorithms;
 use rustls::pki_types::{CertificateDer, UnixTime};
 use rustls::server::WebPkiClientVerifier;
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
 use rustls::{DigitallySignedStruct, DistinguishedName, Error, ServerConfig, SignatureScheme};
 
-use super::{MinVersion, TlsError, pem, provider, verify};
+use super::checks::{self, Authorities, Role};
+use super::{MinVersion, TlsError, pem, provider};
 
 /// How a server does TLS.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -48,42 +49,56 @@ impl ServerTls {
         let signed = self.root_ca_file.as_deref().map(signed_by).transpose()?;
         let verifier = match self.clients {
             ClientCertificates::Ignored => WebPkiClientVerifier::no_client_auth(),
-            ClientCertificates::Any => Arc::new(AnyClient(provider().signature_verification_algorithms)),
+            ClientCertificates::Any => Arc::new(Client { signed: None, algorithms: algorithms() }),
             ClientCertificates::Signed => signed.ok_or(TlsError::NoAuthority)?,
         };
         let builder = ServerConfig::builder_with_provider(provider())
             .with_protocol_versions(self.min_version.versions())
             .expect("ring speaks 1.2 and 1.3")
             .with_client_cert_verifier(verifier);
-        let (certs, key) = (pem::certificates(&self.cert)?, pem::key(&self.key)?);
-        builder.with_single_cert(certs, key).map_err(|error| pem::not_a_pair(&self.cert, &self.key, &error))
+        let pair = checks::pair(pem::certificates(&self.cert)?, pem::key(&self.key)?);
+        let pair = pair.map_err(|error| pem::not_a_pair(&self.cert, &self.key, &error))?;
+        Ok(builder.with_cert_resolver(pair))
     }
 }
 
+/// Takes whom the authorities in the file at `path` have signed, and themselves.
 fn signed_by(path: &Path) -> Result<Arc<dyn ClientCertVerifier>, TlsError> {
-    let roots = verify::roots(path, &pem::certificates(path)?)?;
-    match WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider()).build() {
-        Ok(verifier) => Ok(verifier),
+    let authorities = pem::authorities(path)?;
+    match WebPkiClientVerifier::builder_with_provider(authorities.roots.clone(), provider()).build() {
+        Ok(webpki) => Ok(Arc::new(Client { signed: Some((webpki, authorities)), algorithms: algorithms() })),
         Err(error) => Err(pem::unusable(path, "certificate", &error)),
     }
 }
 
-/// Takes any certificate, if the client has its key.
-#[derive(Debug)]
-struct AnyClient(WebPkiSupportedAlgorithms);
+fn algorithms() -> WebPkiSupportedAlgorithms {
+    provider().signature_verification_algorithms
+}
 
-impl ClientCertVerifier for AnyClient {
+/// Takes clients that have the key of their certificate.
+#[derive(Debug)]
+struct Client {
+    /// Who has to have signed it, if that matters.
+    signed: Option<(Arc<dyn ClientCertVerifier>, Authorities)>,
+    algorithms: WebPkiSupportedAlgorithms,
+}
+
+impl ClientCertVerifier for Client {
     fn root_hint_subjects(&self) -> &[DistinguishedName] {
-        &[]
+        self.signed.as_ref().map_or(&[], |(webpki, _)| webpki.root_hint_subjects())
     }
 
     fn verify_client_cert(
         &self,
-        _: &CertificateDer<'_>,
-        _: &[CertificateDer<'_>],
-        _: UnixTime,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        now: UnixTime,
     ) -> Result<ClientCertVerified, Error> {
-        Ok(ClientCertVerified::assertion())
+        let Some((webpki, authorities)) = &self.signed else { return Ok(ClientCertVerified::assertion()) };
+        webpki.verify_client_cert(end_entity, intermediates, now).or_else(|refusal| {
+            authorities.look_again(end_entity, Role::Client, now, refusal)?;
+            Ok(ClientCertVerified::assertion())
+        })
     }
 
     fn verify_tls12_signature(
@@ -92,7 +107,7 @@ impl ClientCertVerifier for AnyClient {
         cert: &CertificateDer<'_>,
         dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        verify_tls12_signature(message, cert, dss, &self.0)
+        checks::verify_tls12_signature(message, cert, dss, &self.algorithms)
     }
 
     fn verify_tls13_signature(
@@ -101,10 +116,10 @@ impl ClientCertVerifier for AnyClient {
         cert: &CertificateDer<'_>,
         dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        verify_tls13_signature(message, cert, dss, &self.0)
+        checks::verify_tls13_signature(message, cert, dss, &self.algorithms)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.0.supported_schemes()
+        self.algorithms.supported_schemes()
     }
 }

@@ -5,11 +5,12 @@ use std::sync::{Arc, OnceLock};
 
 use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::crypto::{WebPkiSupportedAlgorithms, verify_tls12_signature, verify_tls13_signature};
+use rustls::crypto::WebPkiSupportedAlgorithms;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::server::ParsedCertificate;
-use rustls::{CertificateError, DigitallySignedStruct, Error, RootCertStore, SignatureScheme};
+use rustls::{DigitallySignedStruct, Error, RootCertStore, SignatureScheme};
 
+use super::checks::{self, Authorities, Role};
 use super::{TlsError, pem, provider};
 
 /// Whom a client trusts.
@@ -18,7 +19,7 @@ pub(super) enum Trust {
     /// Whom the system trusts.
     System,
     /// The authorities of a file, and the servers whose very certificates are in it.
-    Named { verifier: Arc<WebPkiServerVerifier>, certificates: Vec<CertificateDer<'static>> },
+    Named { verifier: Arc<WebPkiServerVerifier>, authorities: Authorities },
     /// Whoever is there, as it was told to.
     Anybody,
 }
@@ -26,22 +27,12 @@ pub(super) enum Trust {
 impl Trust {
     /// The authorities in the file at `path`.
     pub(super) fn named(path: &Path) -> Result<Self, TlsError> {
-        let certificates = pem::certificates(path)?;
-        let roots = roots(path, &certificates)?;
-        match WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider()).build() {
-            Ok(verifier) => Ok(Self::Named { verifier, certificates }),
+        let authorities = pem::authorities(path)?;
+        match WebPkiServerVerifier::builder_with_provider(authorities.roots.clone(), provider()).build() {
+            Ok(verifier) => Ok(Self::Named { verifier, authorities }),
             Err(error) => Err(pem::unusable(path, "certificate", &error)),
         }
     }
-}
-
-/// These certificates, which are those of the file at `path`, as authorities.
-pub(super) fn roots(path: &Path, certificates: &[CertificateDer<'static>]) -> Result<RootCertStore, TlsError> {
-    let mut roots = RootCertStore::empty();
-    for certificate in certificates {
-        roots.add(certificate.clone()).map_err(|error| pem::unusable(path, "certificate", &error))?;
-    }
-    Ok(roots)
 }
 
 /// The authorities of the system, read when the first server is met: most programs that could use TLS never do.
@@ -89,22 +80,21 @@ impl ServerCertVerifier for Verifier {
         ocsp_response: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
+        let verify =
+            |by: &WebPkiServerVerifier| by.verify_server_cert(end_entity, intermediates, name, ocsp_response, now);
         match &self.trust {
             Trust::Anybody => Ok(ServerCertVerified::assertion()),
-            Trust::System => system()?.verify_server_cert(end_entity, intermediates, name, ocsp_response, now),
-            Trust::Named { verifier, certificates } => {
-                let verified = verifier.verify_server_cert(end_entity, intermediates, name, ocsp_response, now);
-                if !verified.as_ref().is_err_and(is_authority) || !certificates.iter().any(|it| it == end_entity) {
-                    return verified;
-                }
+            Trust::System => verify(system()?).map_err(|refusal| checks::explained(end_entity, Role::Server, refusal)),
+            Trust::Named { verifier, authorities } => verify(verifier).or_else(|refusal| {
+                authorities.look_again(end_entity, Role::Server, now, refusal)?;
                 rustls::client::verify_server_name(&ParsedCertificate::try_from(end_entity)?, name)?;
                 Ok(ServerCertVerified::assertion())
-            }
+            }),
         }
     }
 
     /// With anybody trusted, signatures are not looked at either: whoever stands between signs with a key of their own, and
-    /// old certificates, which webpki does not read, are what that is used for.
+    /// keys that are too weak to be read are what that is used for.
     fn verify_tls12_signature(
         &self,
         message: &[u8],
@@ -113,7 +103,7 @@ impl ServerCertVerifier for Verifier {
     ) -> Result<HandshakeSignatureValid, Error> {
         match self.trust {
             Trust::Anybody => Ok(HandshakeSignatureValid::assertion()),
-            Trust::System | Trust::Named { .. } => verify_tls12_signature(message, cert, dss, &self.algorithms),
+            Trust::System | Trust::Named { .. } => checks::verify_tls12_signature(message, cert, dss, &self.algorithms),
         }
     }
 
@@ -125,23 +115,11 @@ impl ServerCertVerifier for Verifier {
     ) -> Result<HandshakeSignatureValid, Error> {
         match self.trust {
             Trust::Anybody => Ok(HandshakeSignatureValid::assertion()),
-            Trust::System | Trust::Named { .. } => verify_tls13_signature(message, cert, dss, &self.algorithms),
+            Trust::System | Trust::Named { .. } => checks::verify_tls13_signature(message, cert, dss, &self.algorithms),
         }
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
         self.algorithms.supported_schemes()
-    }
-}
-
-/// The one thing wrong with a certificate is that it calls itself an authority. What `openssl req -x509` makes does, and is
-/// used as a server's certificate all the same. Go takes it when it is itself among those to trust, webpki never. webpki has
-/// looked at its time by then, and at nothing that would say more of a certificate that is trusted by itself.
-pub(super) fn is_authority(error: &Error) -> bool {
-    match error {
-        Error::InvalidCertificate(CertificateError::Other(error)) => {
-            matches!(error.0.downcast_ref(), Some(webpki::Error::CaUsedAsEndEntity))
-        }
-        _ => false,
     }
 }

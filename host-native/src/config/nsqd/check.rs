@@ -3,7 +3,7 @@
 use super::{NsqdOptions, TlsClientAuthPolicy, TlsRequired, TlsVersion};
 use crate::config::Choice;
 use crate::log::LogLevel;
-use crate::tls::{ClientCertificates, MinVersion, ServerTls};
+use crate::tls::{ClientCertificates, ClientTls, MinVersion, ServerTls};
 use std::path::Path;
 use std::time::Duration;
 use thiserror::Error;
@@ -116,6 +116,13 @@ impl NsqdOptions {
             },
             min_version: self.min_tls_version(),
         })
+    }
+
+    /// How TLS is done with auth servers.
+    pub fn client_tls(&self) -> ClientTls {
+        let none = Path::new("");
+        let tls = ClientTls::of_flags(&self.tls_root_ca_file, none, none, false);
+        ClientTls { min_version: self.min_tls_version(), ..tls }
     }
 
     /// The oldest version of TLS that is spoken, with clients and with auth servers.
