@@ -128,7 +128,7 @@ pub(super) fn client_options(tool: &str, flag: &str, pairs: &[String]) -> Result
     }
     options.check().with_context(|| format!("--{flag}"))?;
     // Some tools connect much later, and some never with TLS: a file that cannot be read is told now.
-    options.tls_mut().config().with_context(|| format!("--{flag}"))?;
+    options.tls_mut().config().with_context(|| format!("--{flag}: TLS"))?;
     Ok(options)
 }
 
