@@ -29,7 +29,11 @@ pub fn eventually(mut condition: impl FnMut() -> bool) -> bool {
 
 /// A connection that has sent its magic and, if there is any, `identify`, a JSON object.
 pub fn connect(daemon: &Daemon, identify: &str) -> Result<Connection> {
-    let mut connection = Connection::open_v2(daemon.tcp)?;
+    identified(Connection::open_v2(daemon.tcp)?, identify)
+}
+
+/// A connection that has sent its magic, once it has sent `identify`, a JSON object, if that is not empty.
+pub fn identified(mut connection: Connection, identify: &str) -> Result<Connection> {
     if !identify.is_empty() {
         connection.send_with_body("IDENTIFY\n", identify.as_bytes());
         connection.expect_response("OK", PATIENCE)?;

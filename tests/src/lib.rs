@@ -8,6 +8,9 @@
 //! - [`nsqadmin`]: the same for nsqadmin, its API, and a page that watches.
 //! - [`web`]: a web server for those that call one.
 //! - [`wire`]: the frames of the V2 protocol, and a connection that sends raw bytes.
+//! - [`network`]: daemons and clients on two hosts that a wire joins, as far as TCP can tell.
+//! - [`narrow`]: loopback connections that TCP cuts as it cuts those on a wire, for users who may not make a network.
+//! - [`link`]: either of the two, whichever the machine allows.
 //! - [`http`]: one HTTP request as bytes, one response as bytes.
 //! - [`scenario`]: the plain-text scenarios under `conformance/` and the machine that runs them.
 //! - [`client`]: publish, subscribe, drain: what load and fault tests do again and again.
@@ -25,7 +28,10 @@ pub mod client;
 pub mod daemon;
 pub mod disk;
 pub mod http;
+pub mod link;
 pub mod lookupd;
+pub mod narrow;
+pub mod network;
 pub mod nsqadmin;
 pub mod nsqd;
 pub mod process;

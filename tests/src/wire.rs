@@ -94,7 +94,11 @@ pub struct Connection {
 impl Connection {
     /// Connects and sends nothing.
     pub fn open(address: SocketAddr) -> Result<Connection> {
-        let stream = TcpStream::connect(address).with_context(|| format!("cannot connect to {address}"))?;
+        Connection::on(TcpStream::connect(address).with_context(|| format!("cannot connect to {address}"))?)
+    }
+
+    /// A connection on a socket that was prepared, such as a [narrow](crate::narrow) one. Sends nothing.
+    pub fn on(stream: TcpStream) -> Result<Connection> {
         stream.set_nodelay(true)?;
         Ok(Connection { stream, unread: Vec::new(), closed: false })
     }
