@@ -2,6 +2,7 @@ package clients
 
 import (
 	"fmt"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -13,7 +14,7 @@ import (
 // A client with a secret, and a certificate that the auth server knows, may do what that server says; one with another
 // secret may not.
 func TestAuthorization(t *testing.T) {
-	auth := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	auth := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		asked := r.URL.Query()
 		if asked.Get("secret") != "open sesame" || asked.Get("common_name") != "a client" || asked.Get("tls") != "true" {
 			w.WriteHeader(http.StatusForbidden)
@@ -22,6 +23,11 @@ func TestAuthorization(t *testing.T) {
 		fmt.Fprintf(w, `{"ttl": 60, "identity": "ann", "authorizations": [
 			{"topic": "^%s$", "channels": [".*"], "permissions": ["subscribe", "publish"]}]}`, topic)
 	}))
+	listener, err := net.Listen("tcp", clientHost(t)+":0")
+	check(t, err)
+	auth.Listener.Close()
+	auth.Listener = listener
+	auth.Start()
 	t.Cleanup(auth.Close)
 	cert, key := certificate(t, "nsqd")
 	clientCert, clientKey := certificate(t, "a client")

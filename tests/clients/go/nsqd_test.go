@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/url"
 	"os"
@@ -47,6 +48,28 @@ func command() []string {
 	return []string{"../../../target/release/nsqd"}
 }
 
+// host is the address that nsqd listens on. SANSQ_HOST names another one, where nsqd runs on another host than the clients.
+var host = hostOfNsqd()
+
+func hostOfNsqd() string {
+	if host := os.Getenv("SANSQ_HOST"); host != "" {
+		return host
+	}
+	return "127.0.0.1"
+}
+
+// clientHost is the address that nsqd finds a server of ours at.
+func clientHost(t *testing.T) string {
+	t.Helper()
+	// Nothing is sent: the system only chooses an address of this host for what would be.
+	socket, err := net.Dial("udp", host+":9")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer socket.Close()
+	return socket.LocalAddr().(*net.UDPAddr).IP.String()
+}
+
 type nsqd struct {
 	t        *testing.T
 	dataPath string
@@ -61,7 +84,7 @@ type nsqd struct {
 // startNsqd runs an nsqd until the end of the test, which also checks that it exits cleanly.
 func startNsqd(t *testing.T, flags ...string) *nsqd {
 	t.Helper()
-	n := &nsqd{t: t, dataPath: t.TempDir(), tcp: "127.0.0.1:0", http: "127.0.0.1:0", flags: flags}
+	n := &nsqd{t: t, dataPath: t.TempDir(), tcp: host + ":0", http: host + ":0", flags: flags}
 	t.Cleanup(func() {
 		n.stop()
 		if t.Failed() {
@@ -72,7 +95,7 @@ func startNsqd(t *testing.T, flags ...string) *nsqd {
 	return n
 }
 
-var listening = regexp.MustCompile(`(TCP|HTTP): listening on (127\.0\.0\.1:\d+)`)
+var listening = regexp.MustCompile(`(TCP|HTTP): listening on (` + regexp.QuoteMeta(host) + `:\d+)`)
 
 // start runs nsqd and learns its ports from its log; a second start uses the same ports.
 func (n *nsqd) start() {

@@ -19,7 +19,7 @@ import (
 	"github.com/nsqio/go-nsq"
 )
 
-// certificate writes a certificate for 127.0.0.1 that signed itself, and its key, as PEM files.
+// certificate writes a certificate for nsqd's host that signed itself, and its key, as PEM files.
 func certificate(t *testing.T, name string) (cert, key string) {
 	t.Helper()
 	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -28,7 +28,7 @@ func certificate(t *testing.T, name string) (cert, key string) {
 		SerialNumber:          big.NewInt(1),
 		Subject:               pkix.Name{CommonName: name},
 		NotAfter:              time.Now().Add(time.Hour),
-		IPAddresses:           []net.IP{net.IPv4(127, 0, 0, 1)},
+		IPAddresses:           []net.IP{net.ParseIP(host)},
 		IsCA:                  true,
 		BasicConstraintsValid: true,
 	}
@@ -69,7 +69,7 @@ func TestTLS(t *testing.T) {
 		for _, version := range []uint16{tls.VersionTLS12, tls.VersionTLS13} {
 			t.Run(tls.VersionName(version)+codec, func(t *testing.T) {
 				t.Parallel()
-				n := startNsqd(t, "-tls-cert", cert, "-tls-key", key, "-https-address", "127.0.0.1:0",
+				n := startNsqd(t, "-tls-cert", cert, "-tls-key", key, "-https-address", host+":0",
 					"-tls-required=tcp-https", "-tls-client-auth-policy", "require")
 				config := newConfig()
 				check(t, config.Set("tls_v1", true))

@@ -107,10 +107,10 @@ export class StuckConsumer {
   }
 }
 
-/** A test with an nsqd and clients of its own. */
-export function scenario(name, body) {
+/** A test with clients and an nsqd of its own, which is started with `flags`. */
+export function scenario(name, body, flags) {
   it(name, async (t) => {
-    const nsqd = await Nsqd.start(t)
+    const nsqd = await Nsqd.start(t, flags)
     try {
       await body(nsqd, new Clients(t, nsqd))
     } catch (error) {

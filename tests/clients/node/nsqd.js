@@ -20,17 +20,25 @@ export const SLACK = 10
  */
 export const LATE = Number(process.env.SANSQ_LATE_MS || 2000)
 
+/**
+ * The address that nsqd listens on. SANSQ_HOST names another one, where nsqd runs on another host than
+ * the clients.
+ */
+const HOST = process.env.SANSQ_HOST || '127.0.0.1'
+const LISTENING = new RegExp(`(TCP|HTTP): listening on (${HOST.replaceAll('.', '\\.')}:\\d+)`)
+
 const RELEASE_BUILD = fileURLToPath(new URL('../../../target/release/nsqd', import.meta.url))
 
 /** The nsqd under test: the command in SANSQ_NSQD, words split at spaces, or the release build. */
 export class Nsqd {
-  #addresses = { TCP: '127.0.0.1:0', HTTP: '127.0.0.1:0' }
+  #addresses = { TCP: `${HOST}:0`, HTTP: `${HOST}:0` }
   #process = null
   log = []
 
-  /** Runs an nsqd until the end of test `t`, which also checks that it exits cleanly. */
-  static async start(t) {
+  /** Runs an nsqd with `flags` until the end of test `t`, which also checks that it exits cleanly. */
+  static async start(t, flags = []) {
     const nsqd = new Nsqd()
+    nsqd.flags = flags
     nsqd.dataPath = await mkdtemp(join(tmpdir(), 'sansq-'))
     t.after(async () => {
       if (nsqd.#process) await nsqd.stop()
@@ -52,13 +60,13 @@ export class Nsqd {
       '-tcp-address': this.#addresses.TCP,
       '-http-address': this.#addresses.HTTP,
     }
-    this.#process = spawn(program, [...words, ...Object.entries(options).flat()], {
+    this.#process = spawn(program, [...words, ...Object.entries(options).flat(), ...this.flags], {
       stdio: ['ignore', 'ignore', 'pipe'],
     })
     const learnt = new Set()
     createInterface(this.#process.stderr).on('line', (line) => {
       if (!line.includes('GET /stats')) this.log.push(line)
-      const match = /(TCP|HTTP): listening on (127\.0\.0\.1:\d+)/.exec(line)
+      const match = LISTENING.exec(line)
       if (match) this.#addresses[match[1]] = match[2]
       if (match) learnt.add(match[1])
     })

@@ -40,10 +40,9 @@ class Consumer:
             message_handler=self._handle,
             nsqd_tcp_addresses=[address],
             max_in_flight=max_in_flight,
-            msg_timeout=MSG_TIMEOUT,
             requeue_delay=0,
             max_backoff_duration=8,  # a step is about 0.2 s
-            **options,
+            **{"msg_timeout": MSG_TIMEOUT, **options},
         )
 
     def _handle(self, message):

@@ -10,8 +10,10 @@ from nsqd import Nsqd
 
 
 @pytest.fixture
-def nsqd(tmp_path):
-    nsqd = Nsqd(tmp_path)
+def nsqd(tmp_path, request):
+    """A test that is marked with `flags` has an nsqd that was started with them."""
+    flags = request.node.get_closest_marker("flags")
+    nsqd = Nsqd(tmp_path, flags.args if flags else ())
     yield nsqd
     try:
         nsqd.stop()

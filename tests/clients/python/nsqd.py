@@ -23,16 +23,20 @@ SLACK = 0.01
 LATE = int(os.environ.get("SANSQ_LATE_MS") or 2000) / 1000
 
 RELEASE_BUILD = pathlib.Path(__file__).parents[3] / "target/release/nsqd"
-LISTENING = re.compile(r"(TCP|HTTP): listening on (127\.0\.0\.1:\d+)")
+# The address that nsqd listens on. SANSQ_HOST names another one, where nsqd runs on another host than
+# the clients.
+HOST = os.environ.get("SANSQ_HOST") or "127.0.0.1"
+LISTENING = re.compile(rf"(TCP|HTTP): listening on ({re.escape(HOST)}:\d+)")
 
 
 class Nsqd:
     """The nsqd under test: the command in SANSQ_NSQD, or the workspace's release build."""
 
-    def __init__(self, data_path):
+    def __init__(self, data_path, flags=()):
         self.command = shlex.split(os.environ.get("SANSQ_NSQD") or str(RELEASE_BUILD))
         self.data_path = str(data_path)
-        self.addresses = {"TCP": "127.0.0.1:0", "HTTP": "127.0.0.1:0"}
+        self.flags = list(flags)
+        self.addresses = {"TCP": f"{HOST}:0", "HTTP": f"{HOST}:0"}
         self.log = []
         self.process = None
         self.start()
@@ -48,7 +52,7 @@ class Nsqd:
             "-tcp-address": self.addresses["TCP"],
             "-http-address": self.addresses["HTTP"],
         }
-        words = self.command + [word for option in options.items() for word in option]
+        words = self.command + [word for option in options.items() for word in option] + self.flags
         self.process = subprocess.Popen(words, stderr=subprocess.PIPE, text=True)
         listens = threading.Event()
         self.reader = threading.Thread(target=self._read_log, args=(listens,), daemon=True)

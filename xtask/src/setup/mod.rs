@@ -4,6 +4,7 @@
 //! outside `target` and `node_modules`, except a component of their rustup; what needs a tool that is missing says so
 //! ([`Missing`]) and is left out.
 
+pub(crate) mod network;
 pub(crate) mod wasm;
 
 use std::fmt;
@@ -55,13 +56,13 @@ pub(crate) const RUSTFMT: Tool =
 pub(crate) const CLIPPY: Tool =
     Tool { name: "clippy", probe: &["cargo", "clippy", "--version"], install: Install::Component("clippy") };
 
-/// A tool is not there, and it is not for us to install it.
+/// Something is not there, and it is not for us to change that: a sentence that says what.
 #[derive(Debug)]
 pub(crate) struct Missing(String);
 
 impl fmt::Display for Missing {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} is not installed", self.0)
+        f.write_str(&self.0)
     }
 }
 
@@ -79,7 +80,7 @@ impl Tool {
             return Ok(());
         }
         if !is_ci() {
-            return Err(Missing(self.name.to_owned()).into());
+            return Err(Missing(format!("{} is not installed", self.name)).into());
         }
         match self.install {
             Install::Apt(packages) => apt_install(packages)?,

@@ -5,10 +5,10 @@ use std::ops::AddAssign;
 
 /// Tests by what became of them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Counts {
-    pub(super) passed: u64,
-    pub(super) failed: u64,
-    pub(super) skipped: u64,
+pub(crate) struct Counts {
+    pub(crate) passed: u64,
+    pub(crate) failed: u64,
+    pub(crate) skipped: u64,
 }
 
 impl AddAssign for Counts {
@@ -31,7 +31,7 @@ impl fmt::Display for Counts {
 
 /// Who printed it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Runner {
+pub(crate) enum Runner {
     /// Something that is not a test: a build, a linter.
     None,
     /// `cargo test`, also with libtest-mimic or wasm-bindgen-test-runner: one line for each test program.
@@ -48,7 +48,7 @@ pub(super) enum Runner {
 
 impl Runner {
     /// The sum over an output. All zero if nothing in it is a result.
-    pub(super) fn count(self, output: &str) -> Counts {
+    pub(crate) fn count(self, output: &str) -> Counts {
         let mut counts = Counts::default();
         for line in output.lines().map(str::trim) {
             match self {

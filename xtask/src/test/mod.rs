@@ -5,19 +5,21 @@
 //! Set-up follows [`crate::setup`]: a part whose tool is missing fails with `CI=true` and is skipped elsewhere. The last
 //! line is the sum of the tests; a failure that is not a test (a build, a linter) counts as one failed.
 
+pub(crate) mod clients;
 mod count;
 mod parts;
 
 use std::fs::File;
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 
+use crate::build::{self, Profile};
 use crate::setup::{self, Missing};
-use count::{Counts, Runner};
+pub(crate) use count::{Counts, Runner};
 use parts::{PARTS, Part};
 
 /// Arguments of `cargo xtask test`.
@@ -100,8 +102,7 @@ fn elapsed(duration: Duration) -> String {
 fn run_part(part: &Part, target: PathBuf) -> Result<Report> {
     let start = Instant::now();
     let log = target.join("test").join(part.name).with_extension("log");
-    let log = File::create(&log).with_context(|| format!("write {}", log.display()))?;
-    let mut steps = Steps { target, log, counts: Counts::default() };
+    let mut steps = Steps::new(target, &log)?;
     let ended = (part.run)(&mut steps);
     let mut counts = steps.counts;
     let mut skipped = None;
@@ -118,16 +119,22 @@ fn run_part(part: &Part, target: PathBuf) -> Result<Report> {
 }
 
 /// What a part runs, and what came of it so far.
-struct Steps {
-    target: PathBuf,
+pub(crate) struct Steps {
+    pub(crate) target: PathBuf,
     log: File,
-    counts: Counts,
+    pub(crate) counts: Counts,
 }
 
 impl Steps {
+    /// Nothing yet; output is kept in the file `log`.
+    pub(crate) fn new(target: PathBuf, log: &Path) -> Result<Self> {
+        let log = File::create(log).with_context(|| format!("write {}", log.display()))?;
+        Ok(Self { target, log, counts: Counts::default() })
+    }
+
     /// Runs a command to its end and counts the tests in its output, which is shown if it fails. Failing is not an error: later
     /// steps may still have something to say.
-    fn step(&mut self, runner: Runner, command: &mut Command) -> Result<bool> {
+    pub(crate) fn step(&mut self, runner: Runner, command: &mut Command) -> Result<bool> {
         let start = Instant::now();
         let text = setup::text(command);
         print!("   $ {text}");
@@ -154,6 +161,42 @@ impl Steps {
         self.counts += counts;
         Ok(!failed)
     }
+}
+
+/// Builds the nsqd that whole-system tests run, and names it to them. Unless another one is to be tested.
+fn with_daemon(steps: &mut Steps, tests: &mut Command) -> Result<()> {
+    if std::env::var_os("SANSQ_NSQD").is_some() {
+        return Ok(());
+    }
+    build_daemons(steps)?;
+    let nsqd = steps.target.join("release/nsqd");
+    // The variable is split at spaces. Tests find the usual place themselves.
+    if !nsqd.to_string_lossy().contains(char::is_whitespace) {
+        tests.env("SANSQ_NSQD", nsqd);
+    }
+    Ok(())
+}
+
+/// The command of the nsqd to be tested, where it cannot be left to the tests to find it.
+fn daemon_command(steps: &mut Steps) -> Result<String> {
+    if let Ok(command) = std::env::var("SANSQ_NSQD") {
+        return Ok(command);
+    }
+    build_daemons(steps)?;
+    let nsqd = steps.target.join("release/nsqd").to_string_lossy().into_owned();
+    ensure!(!nsqd.contains(char::is_whitespace), "the path {nsqd:?} has a space in it, where commands are split");
+    Ok(nsqd)
+}
+
+/// Builds all programs. Optimised, but for what takes minutes.
+pub(crate) fn build_daemons(steps: &mut Steps) -> Result<()> {
+    let target = steps.target.clone();
+    let built = steps.step(Runner::None, build::compile(Profile::Release, &target).arg("--quiet"))?
+        && steps.step(Runner::None, &mut build::link(Profile::Release, &target))?;
+    if !built {
+        bail!("there is no daemon to test");
+    }
+    Ok(())
 }
 
 #[cfg(test)]

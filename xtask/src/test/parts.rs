@@ -1,13 +1,13 @@
 //! What the parts of `cargo xtask test` run.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
-use anyhow::{Result, bail, ensure};
+use anyhow::{Result, ensure};
 
-use super::Steps;
+use super::clients::{self, Place};
 use super::count::Runner;
-use crate::build::{self, Profile};
+use super::{Steps, build_daemons, with_daemon};
 use crate::setup::wasm::Wasm;
 use crate::setup::{self, cargo, root, words};
 use crate::web;
@@ -34,6 +34,12 @@ pub(super) const PARTS: &[Part] = &[
     Part { name: "go", about: "go-nsq against our nsqd", on_its_own: false, run: go },
     Part { name: "python", about: "pynsq against our nsqd", on_its_own: false, run: python },
     Part { name: "node", about: "nsqjs against our nsqd", on_its_own: false, run: node },
+    Part {
+        name: "network",
+        about: "go-nsq, pynsq and nsqjs on another host than nsqd, over a wire (as root)",
+        on_its_own: false,
+        run: network,
+    },
     Part { name: "wasm", about: "the core's tests in wasm", on_its_own: false, run: wasm },
     Part { name: "package", about: "the npm package, packed and installed", on_its_own: false, run: package },
     Part { name: "demo", about: "the simulator's page, in a browser", on_its_own: false, run: demo },
@@ -65,6 +71,8 @@ fn tidy(steps: &mut Steps) -> Result<()> {
 fn rust(steps: &mut Steps) -> Result<()> {
     let mut tests = cargo();
     tests.args(["test", "--workspace", "--no-fail-fast"]);
+    // Some of them make a network, or say that they do without.
+    setup::network::ensure_tools()?;
     with_daemon(steps, &mut tests)?;
     steps.step(Runner::Cargo, &mut tests)?;
     Ok(())
@@ -86,29 +94,24 @@ fn sim(steps: &mut Steps) -> Result<()> {
 }
 
 fn go(steps: &mut Steps) -> Result<()> {
-    setup::GO.ensure()?;
-    let mut tests = words(&["go", "test", "-v", "-count=1", "./..."]);
-    with_daemon(steps, tests.current_dir(clients("go")))?;
-    steps.step(Runner::Go, &mut tests)?;
-    Ok(())
+    clients::go(steps, Place::Loopback, None)
 }
 
 fn python(steps: &mut Steps) -> Result<()> {
-    let directory = clients("python");
-    let python = setup::python_environment(&steps.target, &directory.join("requirements.txt"))?;
-    let mut tests = Command::new(python);
-    with_daemon(steps, tests.args(["-m", "pytest"]).current_dir(directory))?;
-    steps.step(Runner::Pytest, &mut tests)?;
-    Ok(())
+    clients::python(steps, Place::Loopback, &[])
 }
 
 fn node(steps: &mut Steps) -> Result<()> {
-    let directory = clients("node");
-    setup::node_modules(&directory)?;
-    let mut tests = words(&["npm", "test", "--silent"]);
-    with_daemon(steps, tests.current_dir(directory))?;
-    steps.step(Runner::Node, &mut tests)?;
-    Ok(())
+    clients::node(steps, Place::Loopback, &[])
+}
+
+/// A suite of each; `cargo xtask campaign network` runs all there are.
+fn network(steps: &mut Steps) -> Result<()> {
+    let network = setup::network::make()?;
+    let place = Place::Network(&network);
+    clients::go(steps, place, Some("TestBodiesOfAnySize|TestTLS"))?;
+    clients::python(steps, place, &["test_bulk.py"])?;
+    clients::node(steps, place, &["bulk.test.js"])
 }
 
 fn wasm(steps: &mut Steps) -> Result<()> {
@@ -159,44 +162,6 @@ fn admin(steps: &mut Steps) -> Result<()> {
 /// The suites of client libraries, with the package's broker in nsqd's place. It has no disk to come back from.
 fn clients_on_package(steps: &mut Steps, package: &Path) -> Result<()> {
     let nsqd = format!("node {}", package.join("nsqd.js").display());
-    let nsqjs = clients("node");
-    setup::node_modules(&nsqjs)?;
-    let mut tests = words(&["npm", "test", "--silent", "--", "publish.test.js", "redelivery.test.js"]);
-    steps.step(Runner::Node, tests.current_dir(nsqjs).env("SANSQ_NSQD", &nsqd))?;
-    let pynsq = clients("python");
-    let python = setup::python_environment(&steps.target, &pynsq.join("requirements.txt"))?;
-    let mut tests = Command::new(python);
-    tests.args(["-m", "pytest", "test_publish.py", "test_redelivery.py"]).current_dir(pynsq);
-    steps.step(Runner::Pytest, tests.env("SANSQ_NSQD", nsqd))?;
-    Ok(())
-}
-
-/// Where the tests with a real client are.
-fn clients(language: &str) -> PathBuf {
-    root().join("tests/clients").join(language)
-}
-
-/// Builds the nsqd that whole-system tests run, and names it to them. Unless another one is to be tested.
-fn with_daemon(steps: &mut Steps, tests: &mut Command) -> Result<()> {
-    if std::env::var_os("SANSQ_NSQD").is_some() {
-        return Ok(());
-    }
-    build_daemons(steps)?;
-    let nsqd = steps.target.join("release/nsqd");
-    // The variable is split at spaces. Tests find the usual place themselves.
-    if !nsqd.to_string_lossy().contains(char::is_whitespace) {
-        tests.env("SANSQ_NSQD", nsqd);
-    }
-    Ok(())
-}
-
-/// Builds all programs. Optimised, but for what takes minutes.
-fn build_daemons(steps: &mut Steps) -> Result<()> {
-    let target = steps.target.clone();
-    let built = steps.step(Runner::None, build::compile(Profile::Release, &target).arg("--quiet"))?
-        && steps.step(Runner::None, &mut build::link(Profile::Release, &target))?;
-    if !built {
-        bail!("there is no daemon to test");
-    }
-    Ok(())
+    clients::node(steps, Place::Other(&nsqd), &["publish.test.js", "redelivery.test.js"])?;
+    clients::python(steps, Place::Other(&nsqd), &["test_publish.py", "test_redelivery.py"])
 }
