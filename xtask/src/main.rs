@@ -2,6 +2,7 @@
 
 mod bench;
 mod build;
+mod campaign;
 mod plant;
 mod setup;
 mod test;
@@ -26,6 +27,8 @@ enum Task {
     Test(test::Args),
     /// Put known faults back, one at a time, and see that each is found
     Plant(plant::Args),
+    /// Look for faults for as long as one lets it: fresh seeds, loads over a network
+    Campaign(campaign::Args),
     /// Build the npm package, and the demo page on it
     Web,
     /// Serve the demo page on this machine
@@ -38,6 +41,7 @@ fn main() -> anyhow::Result<()> {
         Task::Bench(args) => bench::run(args),
         Task::Test(args) => test::run(&args),
         Task::Plant(args) => plant::run(&args),
+        Task::Campaign(args) => campaign::run(&args),
         Task::Web => web::run_all(),
         Task::Demo(args) => web::demo::run(&args),
     }
