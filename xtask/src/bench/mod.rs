@@ -2,7 +2,8 @@
 //!
 //! Absolute figures move with the machine and its mood, so a claim is a ratio from one run: every scenario is measured A B A B,
 //! each time on a fresh daemon, and the medians are compared. The load generator runs on the same machine and shows its own CPU
-//! time; `--self-test` measures it against a sink that does next to nothing.
+//! time; `--self-test` measures it against a sink that does next to nothing. With `--network` the two are on hosts of their own,
+//! which costs both sides what a network does: packets of 1,500 bytes, and what does not fit into a window waits.
 //!
 //! Scenarios and their targets are in [`scenarios`]; this file only chooses, repeats and collects.
 
@@ -17,15 +18,18 @@ mod sink;
 mod wire;
 
 use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
 use crate::build::{self, Profile};
 use crate::setup;
 use metric::Metric;
-use node::{Node, Source};
+use node::{Host, Node, Source};
+use report::Run;
+use sansq_tests::network::DAEMONS;
 use scenarios::{ALL, Bench, Needs, Scenario};
 
 /// Arguments of `cargo xtask bench`.
@@ -58,6 +62,10 @@ pub(crate) struct Args {
     /// Measure the load generator against a built-in sink instead of a daemon
     #[arg(long, conflicts_with_all = ["ours", "against"])]
     self_test: bool,
+    /// Put daemons and load on hosts of their own, joined by a wire with Ethernet's segments, not on loopback. Needs root, ip and
+    /// ethtool
+    #[arg(long)]
+    network: bool,
 }
 
 /// Runs the benchmark. Missed targets are not an error; scenarios that fail are.
@@ -67,6 +75,7 @@ pub(crate) fn run(args: Args) -> Result<()> {
         print!("{}", report::list(&chosen));
         return Ok(());
     }
+    let network = args.network.then(|| setup::network::make().context("--network")).transpose()?;
     raise_open_files()?;
     report::warn_if_busy();
     let target_dir = setup::target_dir()?;
@@ -77,17 +86,34 @@ pub(crate) fn run(args: Args) -> Result<()> {
         Some(command) => Source::parse(command)?,
         None if args.self_test => {
             chosen.retain(|scenario| sink::CAN_RUN.contains(&scenario.name));
-            Source::Address(sink::start()?)
+            Source::Address(match &network {
+                Some(network) => network.as_daemon(|| sink::start(DAEMONS))??,
+                None => sink::start(Ipv4Addr::LOCALHOST)?,
+            })
         }
         None => build(&target_dir)?,
     };
     let against = args.against.as_deref().map(Source::parse).transpose()?;
-    let setting = Setting { ours, against, rounds: args.rounds, quick: args.quick, dir };
-    let results: Vec<_> = chosen.into_iter().map(|scenario| setting.measure(scenario)).collect();
+    if args.network && !args.self_test {
+        for source in [Some(&ours), against.as_ref()].into_iter().flatten() {
+            ensure!(
+                !matches!(source, Source::Address(_)),
+                "--network: a daemon that runs already is not on it; give its command"
+            );
+        }
+    }
+    let host = network.as_ref().map_or_else(Host::loopback, Host::across);
+    let setting = Setting { ours, against, rounds: args.rounds, quick: args.quick, dir, host };
+    let measure = || chosen.into_iter().map(|scenario| setting.measure(scenario)).collect::<Vec<_>>();
+    let results = match &network {
+        Some(network) => network.as_client(measure)?,
+        None => measure(),
+    };
+    let run = Run { rounds: args.rounds, quick: args.quick, network: args.network };
     if args.json {
-        println!("{}", report::json(&results, setting.rounds, setting.quick));
+        println!("{}", report::json(&results, run));
     } else {
-        print!("{}", report::table(&results, setting.rounds, setting.quick));
+        print!("{}", report::table(&results, run));
     }
     let failed: Vec<_> =
         results.iter().filter(|result| !result.errors.is_empty()).map(|result| result.scenario.name).collect();
@@ -114,6 +140,7 @@ struct Setting {
     rounds: u32,
     quick: bool,
     dir: PathBuf,
+    host: Host,
 }
 
 impl Setting {
@@ -149,7 +176,7 @@ impl Setting {
     }
 
     fn run_once(&self, scenario: &Scenario, source: &Source) -> metric::Outcome {
-        let node = Node::start(source, scenario.node, &self.dir)?;
+        let node = Node::start(source, scenario.node, &self.host, &self.dir)?;
         let bench = Bench {
             node: &node,
             topic: format!("bench_{}_{}", std::process::id(), load::nanos()),
@@ -212,11 +239,12 @@ mod tests {
     fn counting_scenarios_run_against_the_sink() {
         let dir = tempfile::tempdir().unwrap();
         let setting = Setting {
-            ours: Source::Address(sink::start().unwrap()),
+            ours: Source::Address(sink::start(Ipv4Addr::LOCALHOST).unwrap()),
             against: None,
             rounds: 1,
             quick: true,
             dir: dir.path().to_owned(),
+            host: Host::loopback(),
         };
         for scenario in ALL.iter().filter(|scenario| sink::CAN_RUN.contains(&scenario.name)) {
             let measured = setting.measure(scenario);

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::fmt;
 use std::io::{BufRead, BufReader};
-use std::net::{SocketAddr, ToSocketAddrs};
+use std::net::{Ipv4Addr, SocketAddr, ToSocketAddrs};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, ChildStderr, Command, Stdio};
@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use nix::sys::{prctl, signal::Signal};
+use sansq_tests::network::{DAEMONS, Network};
 use tempfile::TempDir;
 
 use super::proc::Process;
@@ -38,6 +39,25 @@ impl Source {
         let words: Vec<String> = text.split_whitespace().map(str::to_owned).collect();
         anyhow::ensure!(!words.is_empty(), "an empty command");
         Ok(Self::Command(words))
+    }
+}
+
+/// Where daemons are started.
+pub(crate) struct Host {
+    address: Ipv4Addr,
+    /// What comes before their commands.
+    before: Vec<String>,
+}
+
+impl Host {
+    /// Here.
+    pub(crate) fn loopback() -> Self {
+        Self { address: Ipv4Addr::LOCALHOST, before: Vec::new() }
+    }
+
+    /// On the other side of a network.
+    pub(crate) fn across(network: &Network) -> Self {
+        Self { address: DAEMONS, before: network.among_daemons() }
     }
 }
 
@@ -91,11 +111,11 @@ struct Started {
 }
 
 impl Node {
-    /// Starts `source` with its data below `dir`, or refers to the running one.
-    pub(crate) fn start(source: &Source, options: NodeOptions, dir: &Path) -> Result<Self> {
+    /// Starts `source` on `host` with its data below `dir`, or refers to the running one.
+    pub(crate) fn start(source: &Source, options: NodeOptions, host: &Host, dir: &Path) -> Result<Self> {
         match source {
             Source::Address(address) => Ok(Self { address: *address, http: None, started: None }),
-            Source::Command(words) => start(&options.program.command(words)?, options, dir),
+            Source::Command(words) => start(&options.program.command(words)?, options, host, dir),
         }
     }
 
@@ -120,18 +140,20 @@ impl Drop for Node {
     }
 }
 
-fn start(words: &[String], options: NodeOptions, dir: &Path) -> Result<Node> {
+fn start(words: &[String], options: NodeOptions, host: &Host, dir: &Path) -> Result<Node> {
     let data =
         TempDir::with_prefix_in("bench-", dir).with_context(|| format!("a data directory in {}", dir.display()))?;
     if options.channels > 0 {
         std::fs::write(data.path().join("nsqd.dat"), metadata(options.channels))?;
     }
+    let words = [&host.before[..], words].concat();
     let mut command = Command::new(&words[0]);
     command.args(&words[1..]);
     if options.program == Program::Nsqd {
         command.arg("--data-path").arg(data.path());
     }
-    command.args(["--tcp-address", "127.0.0.1:0", "--http-address", "127.0.0.1:0"]).args(options.flags);
+    let address = format!("{}:0", host.address);
+    command.args(["--tcp-address", &address, "--http-address", &address]).args(options.flags);
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
     // SAFETY: the closure runs in the child between fork and exec and makes one system call, which allocates nothing.
     unsafe {

@@ -73,8 +73,16 @@ fn median(figures: &Figures, metric: Metric) -> Option<f64> {
     Some(if values.len() % 2 == 1 { values[middle] } else { f64::midpoint(values[middle - 1], values[middle]) })
 }
 
+/// What all results have in common.
+#[derive(Clone, Copy)]
+pub(super) struct Run {
+    pub(super) rounds: u32,
+    pub(super) quick: bool,
+    pub(super) network: bool,
+}
+
 /// The table, with a line about the run above it.
-pub(super) fn table(results: &[Measured], rounds: u32, quick: bool) -> String {
+pub(super) fn table(results: &[Measured], run: Run) -> String {
     let mut lines: Vec<[String; 7]> = vec![HEADER.map(str::to_owned)];
     for measured in results {
         for (index, row) in rows(measured).iter().enumerate() {
@@ -86,7 +94,7 @@ pub(super) fn table(results: &[Measured], rounds: u32, quick: bool) -> String {
     let width = |column: usize| lines.iter().map(|line| line[column].chars().count()).max().unwrap_or(0);
     let widths: [usize; 7] = std::array::from_fn(width);
     let colours = stdout().is_terminal() && !no_colour();
-    let mut text = format!("{}\n\n", summary(rounds, quick));
+    let mut text = format!("{}\n\n", summary(run));
     for (index, line) in lines.iter().enumerate() {
         for (column, cell) in line.iter().enumerate() {
             let padding = " ".repeat(widths[column] - cell.chars().count());
@@ -112,15 +120,16 @@ fn coloured(cell: &str, is_header: bool, column: usize) -> String {
     format!("\x1b[{code}m{cell}\x1b[0m")
 }
 
-fn summary(rounds: u32, quick: bool) -> String {
+fn summary(Run { rounds, quick, network }: Run) -> String {
     let cores = std::thread::available_parallelism().map_or(0, usize::from);
     let sizes = if quick { ", a tenth of the size" } else { "" };
+    let place = if network { ", over a network" } else { "" };
     let plural = if rounds == 1 { "1 round".to_owned() } else { format!("median of {rounds} rounds") };
-    format!("{plural}, messages of 200 bytes, {cores} cores shared with the load generator{sizes}")
+    format!("{plural}, messages of 200 bytes, {cores} cores shared with the load generator{sizes}{place}")
 }
 
 /// Everything for machines: medians, single rounds, targets.
-pub(super) fn json(results: &[Measured], rounds: u32, quick: bool) -> Value {
+pub(super) fn json(results: &[Measured], Run { rounds, quick, network }: Run) -> Value {
     let side = |figures: &Figures, metric| {
         median(figures, metric).map(|median| json!({"median": median, "rounds": figures.get(&metric)}))
     };
@@ -142,7 +151,7 @@ pub(super) fn json(results: &[Measured], rounds: u32, quick: bool) -> Value {
             "errors": measured.errors,
         })
     };
-    json!({"rounds": rounds, "quick": quick, "scenarios": results.iter().map(scenario).collect::<Vec<_>>()})
+    json!({"rounds": rounds, "quick": quick, "network": network, "scenarios": results.iter().map(scenario).collect::<Vec<_>>()})
 }
 
 fn target_json(target: Target) -> Value {

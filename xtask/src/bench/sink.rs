@@ -3,7 +3,7 @@
 //! trusts its client completely.
 
 use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::thread;
 
 use anyhow::{Context, Result};
@@ -20,9 +20,9 @@ const FRAME_BYTES: usize = 8 + 26 + BODY_BYTES;
 /// A line longer than any command here.
 const LINE_BYTES_MAX: usize = 256;
 
-/// Starts it; it ends with this program.
-pub(super) fn start() -> Result<SocketAddr> {
-    let listener = TcpListener::bind("127.0.0.1:0")?;
+/// Starts it at `host`; it ends with this program.
+pub(super) fn start(host: Ipv4Addr) -> Result<SocketAddr> {
+    let listener = TcpListener::bind((host, 0))?;
     let address = listener.local_addr()?;
     thread::spawn(move || {
         for stream in listener.incoming().map_while(Result::ok) {
