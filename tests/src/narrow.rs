@@ -97,3 +97,41 @@ fn join(client: &TcpStream, server: &TcpStream) {
         });
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test that cannot go on should stop")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn segments_are_as_short_as_asked_for() {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let stream = ETHERNET.connect(listener.local_addr().unwrap()).unwrap();
+        let (accepted, _) = listener.accept().unwrap();
+        for stream in [stream, accepted] {
+            // What the other end announced, less the timestamps in each header.
+            let segment_bytes = socket2::SockRef::from(&stream).tcp_mss().unwrap();
+            assert!((1400..=ETHERNET.segment_bytes).contains(&segment_bytes), "{segment_bytes}");
+        }
+    }
+
+    #[test]
+    fn a_relay_passes_all_and_the_end() {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let relay = Relay::to(listener.local_addr().unwrap(), SMALL).unwrap();
+        let mut client = TcpStream::connect(relay.address).unwrap();
+        let (mut server, _) = listener.accept().unwrap();
+        let sent = vec![b'x'; 1_000_000];
+        let echo = thread::spawn(move || {
+            let mut received = Vec::new();
+            server.read_to_end(&mut received).unwrap();
+            server.write_all(&received).unwrap();
+        });
+        client.write_all(&sent).unwrap();
+        client.shutdown(Shutdown::Write).unwrap();
+        let mut received = Vec::new();
+        client.read_to_end(&mut received).unwrap();
+        assert!(received == sent, "{} bytes came back", received.len());
+        echo.join().unwrap();
+    }
+}

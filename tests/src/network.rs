@@ -210,8 +210,13 @@ fn run(command: &mut Command) -> Result<String> {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test that cannot go on should stop")]
 mod tests {
+    use std::net::{TcpListener, TcpStream};
+    use std::time::Duration;
+
     use super::*;
+    use crate::disk::skip;
 
     #[test]
     fn names_tell_their_maker() {
@@ -219,5 +224,47 @@ mod tests {
         assert_eq!(maker("sansq-net-x-345-0-daemons"), None);
         assert_eq!(maker("somebody-elses"), None);
         assert!(start_of(id()).is_some());
+    }
+
+    /// A network, or nothing and a line that says why.
+    fn network() -> Option<Network> {
+        match Network::make() {
+            Ok(network) => Some(network),
+            Err(why) => {
+                skip(&format!("{why:#}")).unwrap();
+                None
+            }
+        }
+    }
+
+    #[test]
+    fn the_wire_has_the_segments_of_ethernet() {
+        let Some(network) = network() else { return };
+        let listener = network.as_daemon(|| TcpListener::bind((DAEMONS, 0)).unwrap()).unwrap();
+        let address = listener.local_addr().unwrap();
+        assert!(TcpStream::connect_timeout(&address, Duration::from_millis(100)).is_err(), "it is seen from outside");
+        let stream = network.as_client(|| TcpStream::connect(address).unwrap()).unwrap();
+        let (accepted, peer) = listener.accept().unwrap();
+        assert_eq!(peer.ip(), CLIENTS);
+        for stream in [&stream, &accepted] {
+            assert_eq!(socket2::SockRef::from(stream).tcp_mss().unwrap(), 1448);
+        }
+    }
+
+    #[test]
+    fn what_a_killed_run_left_is_taken_away() {
+        let Some(_) = network() else { return };
+        let mut maker = Command::new("true").spawn().unwrap();
+        maker.wait().unwrap();
+        let left = Namespace::make(format!("{PREFIX}{}-1-0-daemons", maker.id())).unwrap();
+        let words = left.words();
+        let mut daemon = Command::new(&words[0]).args(&words[1..]).args(["sleep", "600"]).spawn().unwrap();
+        // It is in the namespace once it is what it was to become.
+        while fs::read_to_string(format!("/proc/{}/comm", daemon.id())).unwrap().trim() != "sleep" {
+            thread::sleep(Duration::from_millis(1));
+        }
+        sweep();
+        assert!(!left.path().exists());
+        assert!(!daemon.wait().unwrap().success(), "it ran to its end");
     }
 }

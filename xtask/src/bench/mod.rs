@@ -219,6 +219,8 @@ fn build(target: &Path) -> Result<Source> {
 
 #[cfg(test)]
 mod tests {
+    use std::net::SocketAddr;
+
     use super::*;
 
     fn names(only: &[&str]) -> Vec<&'static str> {
@@ -235,11 +237,11 @@ mod tests {
         assert!(choose(&["nothing".to_owned()]).is_err());
     }
 
-    #[test]
-    fn counting_scenarios_run_against_the_sink() {
+    /// Runs what only counts against the sink at `address`.
+    fn count_at(address: SocketAddr) {
         let dir = tempfile::tempdir().unwrap();
         let setting = Setting {
-            ours: Source::Address(sink::start(Ipv4Addr::LOCALHOST).unwrap()),
+            ours: Source::Address(address),
             against: None,
             rounds: 1,
             quick: true,
@@ -250,6 +252,25 @@ mod tests {
             let measured = setting.measure(scenario);
             assert_eq!(measured.errors, [""; 0]);
             assert!(measured.ours.contains_key(&Metric::Throughput), "{}", scenario.name);
+        }
+    }
+
+    #[test]
+    fn counting_scenarios_run_against_the_sink() {
+        count_at(sink::start(Ipv4Addr::LOCALHOST).unwrap());
+    }
+
+    #[test]
+    fn counting_scenarios_run_over_a_network() {
+        match setup::network::make() {
+            Ok(network) => {
+                let address = network.as_daemon(|| sink::start(DAEMONS).unwrap()).unwrap();
+                network.as_client(|| count_at(address)).unwrap();
+            }
+            Err(error) => match error.downcast_ref::<setup::Missing>() {
+                Some(missing) => eprintln!("skipped: {missing}"),
+                None => panic!("{error:#}"),
+            },
         }
     }
 }
