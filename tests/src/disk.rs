@@ -1,5 +1,6 @@
 //! Disks that misbehave: a small file system of one's own that gets full or read-only.
 
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -54,6 +55,36 @@ impl Drop for SmallDisk {
     fn drop(&mut self) {
         // Lazily: a daemon that still uses it is about to be killed.
         _ = run(Command::new("umount").arg("-l").arg(self.path()));
+    }
+}
+
+/// A directory on another file system, removed when dropped.
+#[derive(Debug)]
+pub enum Elsewhere {
+    /// Where the system has memory for everybody.
+    Shared(TempDir),
+    /// One of one's own.
+    Mounted(SmallDisk),
+}
+
+impl Elsewhere {
+    /// One that is not on the file system of `here`. Where there is none, as [`SmallDisk::mount`].
+    pub fn than(here: &Path) -> Result<Option<Elsewhere>> {
+        let device = |path: &Path| Ok::<_, anyhow::Error>(std::fs::metadata(path)?.dev());
+        if let Ok(shared) = tempfile::Builder::new().prefix("sansq-disk-").tempdir_in("/dev/shm")
+            && device(shared.path())? != device(here)?
+        {
+            return Ok(Some(Elsewhere::Shared(shared)));
+        }
+        Ok(SmallDisk::mount(16)?.map(Elsewhere::Mounted))
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        match self {
+            Elsewhere::Shared(place) => place.path(),
+            Elsewhere::Mounted(disk) => disk.path(),
+        }
     }
 }
 

@@ -9,6 +9,7 @@ use std::process::Command;
 use rustix::process::Signal;
 use sansq_tests::client::{connect, eventually, publish, stats};
 use sansq_tests::daemon::Daemon;
+use sansq_tests::disk::{Elsewhere, SmallDisk};
 use sansq_tests::tool::{Tool, run};
 use tempfile::TempDir;
 
@@ -169,6 +170,72 @@ fn files_move_from_the_work_directory_when_they_are_closed_again_and_again() {
     }
     stop(tool);
     assert_eq!(names(&bench.output().join("a")), ["t-000000", "t-000001", "t-000002"]);
+}
+
+/// Starts with a work directory, for files in `a`, below it and then below the output directory.
+fn moves(bench: &Bench, work: &Path, flags: &[&str]) -> Tool {
+    let work = format!("--work-dir={}", work.display());
+    let common = [&work, "--sync-interval=20ms", "--skip-empty-files", "--filename-format=a/<TOPIC><REV>"];
+    bench.start(&[&common[..], flags].concat())
+}
+
+#[test]
+fn files_move_to_another_file_system() {
+    let bench = Bench::new();
+    let Some(elsewhere) = Elsewhere::than(bench.directory.path()).unwrap() else { return };
+    let (work, output) = (elsewhere.path().join("a"), bench.output().join("a"));
+    let tool = moves(&bench, elsewhere.path(), &[]);
+    for round in 0..3 {
+        bench.publish(&["x", &round.to_string()]);
+        bench.finished(2 * (round + 1));
+        assert_eq!(names(&work).len(), 1);
+        if round == 0 {
+            // Taken by somebody after the file was opened, and a copy that somebody did not complete.
+            fs::create_dir_all(&output).unwrap();
+            fs::write(output.join("t-000000"), "older").unwrap();
+            fs::write(output.join(".t-000000.moving"), "half of a file that is longer than the next").unwrap();
+        }
+        tool.signal(Signal::HUP).unwrap();
+        assert!(eventually(|| names(&work).is_empty()), "{:?}", names(&work));
+    }
+    stop(tool);
+    let texts = |name: &String| (name.clone(), fs::read_to_string(output.join(name)).unwrap());
+    let expected = [("t-000000", "older"), ("t-000001", "x\n0\n"), ("t-000002", "x\n1\n"), ("t-000003", "x\n2\n")]
+        .map(|(name, text)| (name.to_owned(), text.to_owned()));
+    assert_eq!(names(&output).iter().map(texts).collect::<Vec<_>>(), expected);
+}
+
+#[test]
+fn compressed_files_move_to_another_file_system_when_they_are_full_and_at_the_end() {
+    let bench = Bench::new();
+    let Some(elsewhere) = Elsewhere::than(bench.directory.path()).unwrap() else { return };
+    let output = bench.output().join("a");
+    let tool = moves(&bench, elsewhere.path(), &["--gzip", "--rotate-size=5"]);
+    bench.publish(&["12345", "67890", "x"]);
+    bench.finished(3);
+    stop(tool);
+    assert_eq!(names(&elsewhere.path().join("a")), [""; 0]);
+    assert_eq!(names(&output), ["t-000000.gz", "t-000001.gz", "t-000002.gz"]);
+    let texts: Vec<_> = names(&output).iter().map(|name| unzip(&output.join(name))).collect();
+    assert_eq!(texts, ["12345\n", "67890\n", "x\n"]);
+}
+
+#[test]
+fn a_file_that_does_not_fit_where_it_belongs_stays_where_it_is() {
+    let Some(disk) = SmallDisk::mount(1).unwrap() else { return };
+    let bench = Bench::new();
+    let work = bench.directory.path().join("work");
+    let body = "x".repeat(1 << 20);
+    let output = format!("--output-dir={}", disk.path().display());
+    let tool = moves(&bench, &work, &["--rotate-size=5", &output]);
+    bench.publish(&[&body, "next"]);
+    let ended = tool.finish().unwrap();
+    let said = String::from_utf8_lossy(&ended.stderr);
+    assert_eq!(ended.status.code(), Some(1), "{said}");
+    let reason = format!("cannot copy to {}/a/.t-000000.moving: No space left on device", disk.path().display());
+    assert!(said.contains(&reason), "{said}");
+    assert_eq!(names(&disk.path().join("a")), [""; 0]);
+    assert_eq!(fs::read_to_string(work.join("a/t-000000")).unwrap(), body + "\n");
 }
 
 #[test]

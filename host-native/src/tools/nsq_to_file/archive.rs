@@ -101,12 +101,14 @@ impl Archive {
         Ok(())
     }
 
+    /// Finishes what was written before the file is moved: to another file system that may take longer than a message
+    /// may be in flight.
     fn close(&mut self) -> Result<()> {
-        if let Some(file) = self.file.take() {
-            file.close(&self.settings)?;
-            self.pending.drain(..).for_each(Message::finish);
+        self.sync()?;
+        match self.file.take() {
+            Some(file) => file.close(&self.settings),
+            None => Ok(()),
         }
-        Ok(())
     }
 
     /// So that a file for each hour is there even if nothing comes, unless nobody wants that.

@@ -16,6 +16,7 @@ use flate2::write::GzEncoder;
 use jiff::Zoned;
 use tracing::info;
 
+use super::moving::move_file;
 use super::name::{NameFormat, with_rev};
 
 /// How files are made.
@@ -120,22 +121,7 @@ impl File {
             info!("closed {}", from.display());
             return Ok(());
         }
-        loop {
-            let to = settings.output_dir.join(with_rev(&self.name, self.rev));
-            make_directory(&to)?;
-            match fs::hard_link(&from, &to) {
-                Ok(()) => {
-                    sync_directory(&to)?;
-                    fs::remove_file(&from).with_context(|| format!("cannot remove {}", from.display()))?;
-                    info!("moved {} to {}", from.display(), to.display());
-                    return Ok(());
-                }
-                Err(error) if error.kind() == ErrorKind::AlreadyExists => self.rev += 1,
-                Err(error) => {
-                    return Err(error).with_context(|| format!("cannot move {} to {}", from.display(), to.display()));
-                }
-            }
-        }
+        move_file(&from, self.rev, |rev| settings.output_dir.join(with_rev(&self.name, rev)))
     }
 }
 
@@ -175,14 +161,14 @@ fn open(settings: &Settings, path: &Path) -> Result<Option<(fs::File, u64)>> {
     Ok(Some((file, bytes)))
 }
 
-fn make_directory(file: &Path) -> Result<()> {
+pub(super) fn make_directory(file: &Path) -> Result<()> {
     let directory = file.parent().unwrap_or(Path::new("."));
     let made = DirBuilder::new().recursive(true).mode(0o770).create(directory);
     made.with_context(|| format!("cannot create {}", directory.display()))
 }
 
 /// Makes the name of a file as durable as what is in it.
-fn sync_directory(file: &Path) -> Result<()> {
+pub(super) fn sync_directory(file: &Path) -> Result<()> {
     let directory = file.parent().filter(|it| !it.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let synced = fs::File::open(directory).and_then(|directory| directory.sync_all());
     synced.with_context(|| format!("cannot sync {}", directory.display()))

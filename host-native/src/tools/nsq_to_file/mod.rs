@@ -1,8 +1,9 @@
 //! `nsq_to_file`: archives topics, a file for each topic and time. Options and their checks, and which topics there are;
-//! [`archive`] writes messages, [`mod@file`] knows files, [`name`] their names.
+//! [`archive`] writes messages, [`mod@file`] knows files, [`name`] their names, [`moving`] brings them to their place.
 
 mod archive;
 mod file;
+mod moving;
 mod name;
 
 use std::collections::BTreeSet;
@@ -74,7 +75,7 @@ options! {
         "output-dir" <"DIR"> => output_dir: PathBuf = "/tmp".into(),
             "Where complete files are.";
         "work-dir" <"DIR"> => work_dir: PathBuf = PathBuf::new(),
-            "Where files are while they are written. The output directory if not said; on the same file system.";
+            "Where files are while they are written. The output directory if not said. Complete files are copied if it is on another file system.";
         "filename-format" <"FORMAT"> => filename_format: String = "<TOPIC>.<HOST><REV>.<DATETIME>.log".to_owned(),
             "Names of files, with <TOPIC>, <HOST>, <PID>, <DATETIME> and, where several may want the same name, <REV>. May have directories in it.";
         "datetime-format" <"FORMAT"> => datetime_format: String = "%Y-%m-%d_%H".to_owned(),
