@@ -173,12 +173,12 @@ fn a_get_has_the_message_in_its_url_and_wants_a_200() {
     let nsqd = Daemon::start(&[]).unwrap();
     publish_all(&nsqd, "t", &["a b&c"]);
     let (server, requests) = server(&[204, 200]);
-    let get = format!("--get=http://{server}/?m=%s");
+    let get = format!("--get=http://{server}/in%%20box/in%20box?m=%s");
     let soon = ["--consumer-opt=default_requeue_delay,10ms", "--consumer-opt=backoff_multiplier,10ms"];
     let tool = Tool::start("nsq_to_http", &[&["--topic=t", &get, &address(&nsqd)], &soon[..]].concat()).unwrap();
     for _ in 0..2 {
         let head = requests.recv_timeout(PATIENCE).unwrap().head;
-        assert!(head.starts_with("GET /?m=a+b%26c HTTP/1.1\r\n"), "{head}");
+        assert!(head.starts_with("GET /in%20box/in%20box?m=a+b%26c HTTP/1.1\r\n"), "{head}");
         assert!(head.to_lowercase().contains("\r\nuser-agent: nsq_to_http v1.3.0\r\n"), "{head}");
     }
     drained(&nsqd, 1);
@@ -222,7 +222,8 @@ fn what_makes_no_sense_is_said() {
             &["--topic=t", "--get=http://h/%s", "--post=http://h/", nowhere],
             "only one of --get or --post",
         ),
-        ("nsq_to_http", &["--topic=t", "--get=http://h/", nowhere], "must be a printf string"),
+        ("nsq_to_http", &["--topic=t", "--get=http://h/", nowhere], "it needs a %s, which stands for the message"),
+        ("nsq_to_http", &["--topic=t", "--get=http://h/%s/%d", nowhere], "\"%d\" is neither %s, for the message"),
         ("nsq_to_http", &["--topic=t", "--get=http://h/%s", "--content-type=x", nowhere], "only used with --post"),
         ("nsq_to_http", &["--topic=t", "--post=ftp://h/", nowhere], "it has to begin with http:// or https://"),
         (

@@ -49,7 +49,7 @@ options! {
         "post" <"URL"> => post: Vec<String> = Vec::new(),
             "A URL to POST messages to.";
         "get" <"URL"> => get: Vec<String> = Vec::new(),
-            "A URL to GET, in which %s stands for the message.";
+            "A URL to GET, in which %s stands for the message, and %% for a percent sign.";
         "header" <"NAME: VALUE"> => headers: Vec<String> = Vec::new(),
             "A header of each request.";
         "content-type" <"TYPE"> => content_type: String = "application/octet-stream".to_owned(),
@@ -120,7 +120,9 @@ pub async fn run(options: NsqToHttpOptions, _: &[String]) -> Result<()> {
 struct Sender {
     http: HttpClient,
     method: Method,
+    /// As they were given, for people.
     urls: Vec<String>,
+    targets: Vec<Target>,
     headers: Vec<(HeaderName, HeaderValue)>,
     /// None sends every message to all.
     mode: Option<Mutex<Pool>>,
@@ -138,12 +140,12 @@ impl Sender {
             (urls @ [_, ..], []) => (Method::GET, urls.to_vec()),
             ([], urls) => (Method::POST, urls.to_vec()),
         };
-        for url in &urls {
-            if method == Method::GET {
-                let words = (url.matches("%s").count(), url.matches('%').count());
-                ensure!(words == (1, 1), "invalid GET address - must be a printf string: {url:?}");
-            }
-            check(&url.replace("%s", "x"))?;
+        let targets = match method {
+            Method::GET => urls.iter().map(|url| Target::of_get(url)).collect::<Result<_>>()?,
+            _ => urls.iter().map(|url| Target::of_post(url)).collect::<Vec<_>>(),
+        };
+        for target in &targets {
+            check(&target.url(b"x"))?;
         }
         let typed = options.sources.is_set("content-type");
         ensure!(method == Method::POST || !typed, Misuse("--content-type only used with --post"));
@@ -176,6 +178,7 @@ impl Sender {
             method,
             statuses: Mutex::new(Statuses::new(&urls, options.status_every)),
             urls,
+            targets,
             mode,
             sample: (sample * 1e6) as u64,
             rng: Mutex::new(Rng::new(seed)),
@@ -201,11 +204,8 @@ impl Sender {
 
     async fn send_to(&self, index: usize, body: &Bytes) -> Result<()> {
         let began = Instant::now();
-        let url = &self.urls[index];
-        let (url, body) = match self.method {
-            Method::GET => (url.replace("%s", &form_encoded(body)), Bytes::new()),
-            _ => (url.clone(), body.clone()),
-        };
+        let url = self.targets[index].url(body);
+        let body = if self.method == Method::GET { Bytes::new() } else { body.clone() };
         let answer = self.http.request(self.method.clone(), &url, &self.headers, body).await?;
         let accepted = if self.method == Method::GET { answer.status == 200 } else { answer.status.is_success() };
         if !accepted {
@@ -213,6 +213,66 @@ impl Sender {
         }
         self.statuses.lock().add(index, began.elapsed());
         Ok(())
+    }
+}
+
+/// Where a message is sent: a URL, with the message behind its first part if there is a second.
+#[derive(Debug, PartialEq, Eq)]
+struct Target {
+    before: String,
+    after: Option<String>,
+}
+
+impl Target {
+    fn of_post(url: &str) -> Self {
+        Self { before: url.to_owned(), after: None }
+    }
+
+    /// Reads a URL as `printf` does: `%s` stands for the message and `%%` for a percent sign. Beyond that, an escape such as
+    /// `%20` stands for itself; the reference takes it, and what follows, for one more verb.
+    fn of_get(text: &str) -> Result<Self> {
+        let (mut before, mut after) = (String::new(), None::<String>);
+        let mut rest = text;
+        while let Some(at) = rest.find('%') {
+            let (plain, found) = rest.split_at(at);
+            after.as_mut().unwrap_or(&mut before).push_str(plain);
+            let is_escape = |two: &str| two.bytes().all(|byte| byte.is_ascii_hexdigit());
+            let taken = match found.as_bytes() {
+                [_, b's', ..] if after.is_none() => {
+                    after = Some(String::new());
+                    2
+                }
+                [_, b's', ..] => bail!("invalid GET address {text:?}: it has more than one %s"),
+                [_, b'%', ..] => {
+                    after.as_mut().unwrap_or(&mut before).push('%');
+                    2
+                }
+                _ if found.get(1..3).is_some_and(is_escape) => {
+                    after.as_mut().unwrap_or(&mut before).push_str(&found[..3]);
+                    3
+                }
+                _ => {
+                    let word: String = found.chars().take(2).collect();
+                    bail!(
+                        "invalid GET address {text:?}: {word:?} is neither %s, for the message, nor an escape such as %20; \
+                         a percent sign is written %%"
+                    );
+                }
+            };
+            rest = &found[taken..];
+        }
+        match after {
+            Some(after) => Ok(Self { before, after: Some(after + rest) }),
+            None => bail!("invalid GET address {text:?}: it needs a %s, which stands for the message"),
+        }
+    }
+
+    /// The URL for a message.
+    fn url(&self, body: &[u8]) -> String {
+        match &self.after {
+            Some(after) => format!("{}{}{after}", self.before, form_encoded(body)),
+            None => self.before.clone(),
+        }
     }
 }
 
@@ -250,6 +310,35 @@ fn form_encoded(body: &[u8]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn percent_signs_in_a_url_are_printfs_or_escapes() {
+        for (text, url) in [
+            ("http://h/?q=%s", "http://h/?q=a+b"),
+            ("http://h/%s/x?y#z", "http://h/a+b/x?y#z"),
+            ("http://h/in%%20box?q=%s", "http://h/in%20box?q=a+b"),
+            ("http://h/in%20box?q=%s", "http://h/in%20box?q=a+b"),
+            ("http://h/%2Fé%c3%A9%s%20%%20%%", "http://h/%2Fé%c3%A9a+b%20%20%"),
+            ("%%%s%%s%%%%", "%a+b%s%%"),
+        ] {
+            assert_eq!(Target::of_get(text).unwrap().url(b"a b"), url, "{text}");
+        }
+        for (text, reason) in [
+            ("http://h/", "it needs a %s"),
+            ("http://h/%%s", "it needs a %s"),
+            ("http://h/%20", "it needs a %s"),
+            ("http://h/%s?q=%s", "it has more than one %s"),
+            ("http://h/%d?q=%s", "\"%d\" is neither"),
+            ("http://h/50% off?q=%s", "\"% \" is neither"),
+            ("http://h/%2?q=%s", "\"%2\" is neither"),
+            ("http://h/%é?q=%s", "\"%é\" is neither"),
+            ("http://h/%s%", "\"%\" is neither"),
+        ] {
+            let error = Target::of_get(text).unwrap_err().to_string();
+            assert!(error.starts_with(&format!("invalid GET address {text:?}: {reason}")), "{error}");
+        }
+        assert_eq!(Target::of_post("http://h/in%20box%s%%").url(b"x"), "http://h/in%20box%s%%");
+    }
 
     #[test]
     fn bodies_in_urls_are_encoded_as_forms_are() {
