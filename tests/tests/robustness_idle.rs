@@ -56,3 +56,22 @@ fn an_idle_daemon_does_not_wake() {
     drain(&mut consumer(&daemon, "t", "new", 1).unwrap(), &[]).unwrap();
     drain(crowd.last_mut().unwrap(), &[b"y".to_vec()]).unwrap();
 }
+
+#[test]
+fn what_clients_call_themselves_costs_little() {
+    const CLIENTS: usize = 24;
+    let daemon = Daemon::start(&[]).unwrap();
+    let name = "x".repeat(1_600_000);
+    let identify = format!(r#"{{"client_id":"{name}","hostname":"{name}","user_agent":"{name}"}}"#);
+    // What the first ones need to be read by is used again by those that follow.
+    let mut clients: Vec<_> = (0..4).map(|_| connect(&daemon, &identify).unwrap()).collect();
+    let before = process::memory(daemon.pid()).unwrap();
+    clients.extend((4..CLIENTS).map(|_| connect(&daemon, &identify).unwrap()));
+    let grown = process::memory(daemon.pid()).unwrap().saturating_sub(before) / 1024;
+    // Everything would be 96 MB.
+    assert!(grown < 20 * 1024, "{} more clients cost {grown} KiB", CLIENTS - 4);
+    sansq_tests::client::subscribe(&mut clients[0], "t", "c", 1).unwrap();
+    let known =
+        || stats(&daemon, "t").unwrap()["channels"][0]["clients"][0]["client_id"].as_str() == Some(&name[..1024]);
+    assert!(eventually(known));
+}

@@ -8,6 +8,9 @@ use std::time::Duration;
 use crate::time::Instant;
 use crate::wire::{CommandError, ErrorCode, Verb, quote};
 
+/// The longest secret. It is kept for as long as its client is connected, as the server is asked again and again.
+pub(super) const SECRET_BYTES_MAX: usize = 64 * 1024;
+
 /// Decides what a client may do. Pure: the same question gets the same answer.
 pub trait Permissions: fmt::Debug + Send + Sync {
     /// Whether the client may publish to `topic`, or if there is a `channel` subscribe to it.

@@ -14,6 +14,9 @@ const MSG_TIMEOUT_MIN: Duration = Duration::from_secs(1);
 const OUTPUT_BUFFER_SIZE: i64 = 16 * 1024;
 const OUTPUT_BUFFER_SIZE_MIN: i64 = 64;
 const DEFLATE_LEVEL: i64 = 6;
+/// Bytes that are kept of each text in which a client describes itself, for as long as it is connected. The reference keeps
+/// all of it, which may be as much as `--max-body-size`.
+const LABEL_BYTES_MAX: usize = 1024;
 
 /// A client by its latest IDENTIFY.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -124,11 +127,11 @@ impl ClientInfo {
         if wanted.feature_negotiation {
             self.grant(&wanted, config, features)?;
         }
-        self.client_id = wanted.client_id;
-        self.hostname = wanted.hostname;
-        self.user_agent = wanted.user_agent;
-        self.topology_region = wanted.topology_region;
-        self.topology_zone = wanted.topology_zone;
+        self.client_id = label(wanted.client_id);
+        self.hostname = label(wanted.hostname);
+        self.user_agent = label(wanted.user_agent);
+        self.topology_region = label(wanted.topology_region);
+        self.topology_zone = label(wanted.topology_zone);
         Ok(())
     }
 
@@ -188,6 +191,14 @@ impl ClientInfo {
             Upgrade::Snappy => self.snappy = true,
             Upgrade::Deflate { .. } => self.deflate = true,
         }
+    }
+}
+
+/// What is kept of `text`: its beginning, whole characters, and no memory for the rest.
+fn label(text: String) -> String {
+    match text.len() {
+        0..=LABEL_BYTES_MAX => text,
+        _ => text[..text.floor_char_boundary(LABEL_BYTES_MAX)].to_owned(),
     }
 }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::auth::Auth;
+use super::auth::{Auth, SECRET_BYTES_MAX};
 use super::client::ClientInfo;
 use super::partial::{Lack, Want};
 use super::publish::Turn;
@@ -241,7 +241,7 @@ impl Session {
         if line.param().is_some() {
             return Err(CommandError::new(ErrorCode::Invalid, format!("{verb} invalid number of parameters")));
         }
-        let secret = match command.body(verb, self.config.max_body_size)? {
+        let secret = match command.body(verb, self.config.max_body_size.min(SECRET_BYTES_MAX))? {
             Body::Whole(body) => body.to_vec(),
             Body::More(want) => return Ok(Step::More(want)),
         };

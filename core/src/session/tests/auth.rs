@@ -57,6 +57,9 @@ fn auth_comes_first() {
 fn auth_checks() {
     guarded().send("AUTH \n").recv(&["E_INVALID AUTH invalid number of parameters"]).closed();
     guarded().send("AUTH\n\0\0\0\0").recv(&["E_BAD_BODY AUTH invalid body size 0"]).closed();
+    guarded().send("AUTH\n\0\x01\0\x01").recv(&["E_BAD_BODY AUTH body too big 65537 > 65536"]).closed();
+    let longest = "x".repeat(65536);
+    guarded().send(with_body("AUTH", &longest)).asks(&[&format!("AUTH {longest}")]);
     Peer::new().send(with_body("AUTH", "x")).recv(&["E_AUTH_DISABLED AUTH disabled"]).closed();
     authorized().send(with_body("AUTH", "x")).recv(&["E_INVALID AUTH already set"]).closed();
     guarded().send(with_body("AUTH", "x")).authorized(None).recv(&["E_AUTH_FAILED AUTH failed"]).closed();

@@ -90,6 +90,25 @@ fn what_was_settled_is_reported_and_used() {
 }
 
 #[test]
+fn a_client_is_known_by_the_beginning_of_what_it_calls_itself() {
+    let fields = ["client_id", "hostname", "user_agent", "topology_region", "topology_zone"];
+    for (text, kept) in [
+        ("x".repeat(1024), "x".repeat(1024)),
+        ("x".repeat(1025), "x".repeat(1024)),
+        ("x".to_owned() + &"é".repeat(1024), "x".to_owned() + &"é".repeat(511)),
+        ("x".repeat(500_000), "x".repeat(1024)),
+    ] {
+        let mut peer = Peer::new();
+        let json: Vec<String> = fields.iter().map(|field| format!(r#""{field}":"{text}""#)).collect();
+        peer.send(identify(&format!("{{{}}}", json.join(",")))).recv(&["OK"]);
+        let info = peer.session.info().unwrap();
+        for label in [&info.client_id, &info.hostname, &info.user_agent, &info.topology_region, &info.topology_zone] {
+            assert!(*label == kept && label.capacity() <= 1024, "{} of {}", label.capacity(), text.len());
+        }
+    }
+}
+
+#[test]
 fn zero_leaves_what_an_earlier_identify_settled() {
     let mut peer = Peer::new();
     peer.send(identify(r#"{"msg_timeout":5000,"client_id":"a","sample_rate":9}"#))
