@@ -198,7 +198,7 @@ impl ClientInfo {
 fn label(text: String) -> String {
     match text.len() {
         0..=LABEL_BYTES_MAX => text,
-        _ => text,
+        _ => text[..text.floor_char_boundary(LABEL_BYTES_MAX)].to_owned(),
     }
 }
 

@@ -247,7 +247,7 @@ impl Target {
                     after.as_mut().unwrap_or(&mut before).push('%');
                     2
                 }
-                _ if found.is_empty() && found.get(1..3).is_some_and(is_escape) => {
+                _ if found.get(1..3).is_some_and(is_escape) => {
                     after.as_mut().unwrap_or(&mut before).push_str(&found[..3]);
                     3
                 }
