@@ -9,6 +9,7 @@ use super::words::Misuse;
 use super::{Failure, own_command, screen};
 use crate::client::{Error, Options};
 use crate::config::ListenAddress;
+use crate::process::pass_over_signals;
 
 const CONNECT_TIME_MAX: Duration = Duration::from_secs(5);
 
@@ -17,7 +18,11 @@ pub(super) const ADDRESS_FLAG: &str = "nsqd-tcp-address";
 
 /// What the client runs on, with a thread of its own: it answers heartbeats while the user thinks.
 pub(super) fn runtime() -> Result<Runtime> {
-    Ok(Builder::new_multi_thread().worker_threads(1).enable_all().build()?)
+    let runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
+    let entered = runtime.enter();
+    pass_over_signals()?;
+    drop(entered);
+    Ok(runtime)
 }
 
 /// The client's options.

@@ -100,6 +100,11 @@ fn print(text: &str) {
     drop(out.write_all(text.as_bytes()).and_then(|()| out.flush()));
 }
 
+/// A line for who looks on, beside what a command is for. Nobody may be there.
+fn remark(text: &str) {
+    drop(writeln!(std::io::stderr(), "{text}"));
+}
+
 fn complain(what: &dyn std::fmt::Display) {
     drop(writeln!(std::io::stderr(), "sansq: {what}"));
 }

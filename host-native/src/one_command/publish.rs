@@ -9,7 +9,7 @@ use tokio::runtime::Runtime;
 
 use super::connect::{ADDRESS_FLAG, check, explained, options, runtime};
 use super::words::{Misuse, Words};
-use super::{Failure, print, screen};
+use super::{Failure, print, remark, screen};
 use crate::client::Producer;
 
 /// Messages and bytes that go in one MPUB; its body has to stay below `--max-body-size`, 5 MiB by default.
@@ -83,7 +83,7 @@ impl Publisher {
     /// Publishes each line; a line that is there is not kept waiting for the next one.
     fn add_lines(&mut self, input: impl Read + IsTerminal) -> Result<()> {
         if input.is_terminal() {
-            eprintln!("Each line becomes a message; Ctrl-D ends.");
+            remark("Each line becomes a message; Ctrl-D ends.");
         }
         let mut input = BufReader::new(input);
         loop {

@@ -7,7 +7,7 @@ use sansq_core::name::ChannelName;
 use super::connect::{ADDRESS_FLAG, check, explained, options, runtime};
 use super::publish::topic_named;
 use super::words::{Misuse, Words};
-use super::{Failure, print, screen};
+use super::{Failure, print, remark, screen};
 use crate::client::Consumer;
 use crate::tools::{Messages, nsq_tail, random_channel};
 
@@ -45,7 +45,7 @@ pub(super) fn run(args: Vec<OsString>) -> Result<(), Failure> {
     let builder = Consumer::builder(topic.as_str(), channel.as_str()).nsqd(address);
     runtime()?.block_on(async {
         let consumer = builder.options(options()).max_in_flight(most).connect().await.map_err(explained)?;
-        eprintln!("Reading topic {topic} through channel {channel}; Ctrl-C ends.");
+        remark(&format!("Reading topic {topic} through channel {channel}; Ctrl-C ends."));
         let mut messages = Messages::new();
         messages.add(consumer);
         Ok(nsq_tail::print(messages, &[], count, most, futures::stream::pending()).await?)

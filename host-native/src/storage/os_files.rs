@@ -32,7 +32,8 @@ pub struct OsFiles {
 fn classify(error: &io::Error) -> FileError {
     match error.kind() {
         ErrorKind::NotFound => FileError::NotFound,
-        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => FileError::Full,
+        // The last is that of `ulimit -f`.
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::FileTooLarge => FileError::Full,
         _ => FileError::Other(error.to_string()),
     }
 }

@@ -21,12 +21,12 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, anyhow, bail};
 use futures::stream::SelectAll;
 use futures::{Stream, StreamExt as _};
-use tokio::signal::unix::{SignalKind, signal};
 use tracing::warn;
 
 use crate::client::{Consumer, ConsumerControl, Message, Options};
 use crate::config::{NSQ_VERSION, OptionSet, load_or_exit};
 use crate::log::{self, LogFormat, LogLevel};
+use crate::process::{StopSignal, pass_over_signals};
 
 /// The options of a tool, with how it logs.
 pub trait Tool: OptionSet {
@@ -69,7 +69,10 @@ pub fn main<O: Tool>(
         Ok(runtime) => runtime,
         Err(error) => return fail::<O>(&anyhow!(error)),
     };
-    let result = runtime.block_on(run(loaded.options, &loaded.ignored));
+    let result = runtime.block_on(async {
+        pass_over_signals()?;
+        run(loaded.options, &loaded.ignored).await
+    });
     // A read of standard input cannot be called off.
     runtime.shutdown_background();
     match result {
@@ -193,12 +196,16 @@ impl Messages {
     }
 }
 
-/// SIGINT and SIGTERM, as a stream.
+/// The signals that ask for an end, as a stream.
 pub(super) fn terminations() -> Result<impl Stream<Item = ()> + Unpin> {
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    let mut terminate = signal(SignalKind::terminate())?;
-    Ok(futures::stream::poll_fn(move |context| {
-        let interrupted = interrupt.poll_recv(context);
-        if interrupted.is_ready() { interrupted } else { terminate.poll_recv(context) }
-    }))
+    Ok(stream_of(StopSignal::new()?))
+}
+
+/// The same for who does something else on SIGHUP.
+pub(super) fn terminations_without_hang_up() -> Result<impl Stream<Item = ()> + Unpin> {
+    Ok(stream_of(StopSignal::without_hang_up()?))
+}
+
+fn stream_of(mut signals: StopSignal) -> impl Stream<Item = ()> + Unpin {
+    futures::stream::poll_fn(move |context| signals.poll_received(context).map(Some))
 }

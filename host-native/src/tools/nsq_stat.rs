@@ -9,7 +9,6 @@ use anyhow::{Context as _, Result, anyhow, bail, ensure};
 use futures::StreamExt as _;
 use futures::future::try_join_all;
 use sansq_core::cluster::{ChannelStats, StatsAnswer, merge_channel};
-use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::MissedTickBehavior;
 
 use super::{Misuse, is_reader_gone, terminations};
@@ -121,7 +120,6 @@ fn row(now: &ChannelStats, before: &ChannelStats, interval: Duration) -> String 
 pub async fn run(options: NsqStatOptions, _: &[String]) -> Result<()> {
     options.check()?;
     let mut terminations = terminations()?;
-    let mut hang_up = signal(SignalKind::hangup())?;
     let mut ticks = tokio::time::interval(options.interval);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let watch = Watch { http: HttpClient::new(options.connect_timeout, options.request_timeout), options };
@@ -149,7 +147,6 @@ pub async fn run(options: NsqStatOptions, _: &[String]) -> Result<()> {
     tokio::select! {
         end = rows => end,
         _ = terminations.next() => Ok(()),
-        _ = hang_up.recv() => Ok(()),
     }
 }
 

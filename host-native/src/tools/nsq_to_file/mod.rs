@@ -25,7 +25,7 @@ use tracing::{info, warn};
 use self::archive::{Archive, Orders};
 use self::file::Settings;
 use self::name::{NameFormat, Parts};
-use super::{Misuse, Source, Tool, client_options, terminations};
+use super::{Misuse, Source, Tool, client_options, terminations_without_hang_up};
 use crate::client::Options;
 use crate::client::http::HttpClient;
 use crate::config::{Program, options};
@@ -212,7 +212,7 @@ struct Archives {
 
 impl Archives {
     async fn run(&mut self) -> Result<()> {
-        let mut terminations = terminations()?;
+        let mut terminations = terminations_without_hang_up()?;
         let mut hang_ups = signal(SignalKind::hangup())?;
         let mut refresh = tokio::time::interval(self.options.topic_refresh);
         refresh.set_missed_tick_behavior(MissedTickBehavior::Delay);
