@@ -101,7 +101,11 @@ impl Admin {
 
     /// Watches a view: what follows `view=`.
     pub fn watch(&self, view: &str) -> Result<Events> {
-        let mut stream = TcpStream::connect(self.http)?;
+        self.watch_on(TcpStream::connect(self.http)?, view)
+    }
+
+    /// The same on a socket that was prepared and is connected.
+    pub fn watch_on(&self, mut stream: TcpStream, view: &str) -> Result<Events> {
         stream.set_read_timeout(Some(PATIENCE))?;
         // HTTP/1.0 has no chunks.
         write!(stream, "GET /api/live?view={view} HTTP/1.0\r\nHost: {}\r\n\r\n", self.http)?;

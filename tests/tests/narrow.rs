@@ -6,14 +6,19 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on should stop")]
 
+use std::io::{Read, Write};
+use std::net::TcpStream;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use sansq_tests::client::{self, Answer, batch, connect, eventually, next_message, stats, subscribe};
 use sansq_tests::daemon::Daemon;
+use sansq_tests::lookupd::{Lookupd, identify};
 use sansq_tests::narrow::{ETHERNET, Narrow, Relay, SMALL};
+use sansq_tests::nsqadmin::Admin;
 use sansq_tests::tool::Tool;
 use sansq_tests::wire::{Connection, Frame, Received};
+use serde_json::Value;
 
 /// The longest that a message or an answer may take, on a busy machine: far more than a link needs, far less than a heartbeat.
 const LINK: Duration = Duration::from_secs(5);
@@ -133,6 +138,84 @@ fn a_publisher_with_a_small_buffer_gets_all_its_answers() {
         }
         writing.join().unwrap();
     }
+}
+
+/// Reads to the end of the connection, where nothing may take longer than a link does.
+fn read_to_end(stream: &mut TcpStream) -> Vec<u8> {
+    stream.set_read_timeout(Some(LINK)).unwrap();
+    let mut bytes = Vec::new();
+    let read = stream.read_to_end(&mut bytes);
+    assert!(read.is_ok(), "{read:?} after {} bytes", bytes.len());
+    bytes
+}
+
+#[test]
+fn large_bodies_come_and_go_over_http() {
+    let daemon = Daemon::start(&["--max-msg-size=6000000"]).unwrap();
+    let mut publisher = connect(&daemon, "").unwrap();
+    for topic in 0..500 {
+        let answer = client::publish(&mut publisher, &format!("topic-{topic:03}"), b"x").unwrap();
+        assert_eq!(answer, Answer::Ok);
+    }
+    let mut stream = SMALL.connect(daemon.http).unwrap();
+    stream.write_all(b"GET /stats?format=json HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n").unwrap();
+    let answer = String::from_utf8(read_to_end(&mut stream)).unwrap();
+    assert!((0..500).all(|topic| answer.contains(&format!("\"topic-{topic:03}\""))), "topics are missing");
+
+    let mut stream = SMALL.connect(daemon.http).unwrap();
+    stream.set_write_timeout(Some(LINK)).unwrap();
+    let head = "POST /pub?topic=t HTTP/1.1\r\nHost: h\r\nConnection: close\r\nContent-Length: 5000000\r\n\r\n";
+    stream.write_all(head.as_bytes()).unwrap();
+    stream.write_all(&vec![b'x'; 5_000_000]).unwrap();
+    let answer = read_to_end(&mut stream);
+    assert!(answer.ends_with(b"OK"), "{}", String::from_utf8_lossy(&answer));
+}
+
+#[test]
+fn nsqlookupd_answers_all_that_was_said_together() {
+    const COMMANDS: usize = 20_000;
+    let lookupd = Lookupd::start(&[]).unwrap();
+    for narrow in [ETHERNET, SMALL] {
+        let mut stream = narrow.connect(lookupd.tcp).unwrap();
+        let mut writer = stream.try_clone().unwrap();
+        let info = r#"{"broadcast_address":"h","hostname":"h","tcp_port":4150,"http_port":4151,"version":"1.3.0"}"#;
+        let writing = thread::spawn(move || {
+            writer.write_all(&[b"  V1".to_vec(), identify(info)].concat()).unwrap();
+            let commands: String = (0..COMMANDS).map(|topic| format!("REGISTER topic-{topic:05} c\n")).collect();
+            writer.write_all(commands.as_bytes()).unwrap();
+        });
+        stream.set_read_timeout(Some(LINK)).unwrap();
+        for number in 0..=COMMANDS {
+            let mut size = [0; 4];
+            stream.read_exact(&mut size).unwrap_or_else(|error| panic!("answer {number} did not come: {error}"));
+            let mut answer = vec![0; u32::from_be_bytes(size) as usize];
+            stream.read_exact(&mut answer).unwrap();
+            // The first tells of the nsqlookupd.
+            assert!(number == 0 || answer == b"OK", "{}", String::from_utf8_lossy(&answer));
+        }
+        writing.join().unwrap();
+        assert_eq!(lookupd.producers(&format!("topic-{:05}", COMMANDS - 1)), [4150]);
+    }
+}
+
+#[test]
+fn a_page_that_takes_little_at_a_time_is_told_of_every_topic() {
+    let daemon = Daemon::start(&[]).unwrap();
+    let mut publisher = connect(&daemon, "").unwrap();
+    let mut create = |topic: usize| {
+        let answer = client::publish(&mut publisher, &format!("topic-{topic:04}"), b"x").unwrap();
+        assert_eq!(answer, Answer::Ok);
+    };
+    (0..2000).for_each(&mut create);
+    let flags = [format!("--nsqd-http-address={}", daemon.http), "--live-interval=100ms".to_owned()];
+    let admin = Admin::start(&flags).unwrap();
+    let mut events = admin.watch_on(SMALL.connect(admin.http).unwrap(), "topics").unwrap();
+    let since = Instant::now();
+    let tells_of = |topic: &'static str| move |_: &str, state: &Value| state.to_string().contains(topic);
+    events.until(tells_of("\"topic-1999\"")).unwrap();
+    create(2000);
+    events.until(tells_of("\"topic-2000\"")).unwrap();
+    assert!(since.elapsed() < 2 * LINK, "{:?}", since.elapsed());
 }
 
 #[test]
