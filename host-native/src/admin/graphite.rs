@@ -9,6 +9,7 @@ use super::upstream;
 use crate::client::http::without_user;
 use crate::http::query::Query;
 use crate::http::respond::{Failure, Outcome, Reply};
+use crate::http::target::Target;
 
 /// Of a metric, in Graphite's JSON: values with their times.
 #[derive(Deserialize)]
@@ -48,15 +49,13 @@ impl Api {
     }
 
     /// `GET /render`: what Graphite's host has at the same path.
-    pub(super) async fn render(&self, uri: &Uri, headers: &HeaderMap) -> Outcome {
+    pub(super) async fn render(&self, target: &Target, headers: &HeaderMap) -> Outcome {
         let options = self.options();
         let graphite: Uri = options.graphite_url.parse().map_err(|_| Failure::INTERNAL)?;
-        let (Some(scheme), Some(authority), Some(target)) =
-            (graphite.scheme_str(), graphite.authority(), uri.path_and_query())
-        else {
+        let (Some(scheme), Some(authority)) = (graphite.scheme_str(), graphite.authority()) else {
             return Err(Failure::INTERNAL);
         };
-        let (url, mut forwarded) = without_user(&format!("{scheme}://{authority}{target}"));
+        let (url, mut forwarded) = without_user(&format!("{scheme}://{authority}{}", target.as_str()));
         forwarded.extend(headers.get(ACCEPT).map(|accepted| (ACCEPT, accepted.clone())));
         let answer = self.upstream.http.get(&url, &forwarded).await.map_err(|error| {
             tracing::error!("GRAPHITE: {error}");

@@ -132,8 +132,8 @@ impl Service for Api {
     }
 
     async fn call(self: Arc<Self>, endpoint: Endpoint, call: Call<'_>) -> Outcome {
-        let Call { peer, headers, uri, params: [first, second], query, body } = call;
-        let by = Requester { peer, headers, uri };
+        let Call { peer, headers, target, params: [first, second], query, body } = call;
+        let by = Requester { peer, headers, target };
         let topic = Target { topic: first, channel: None };
         let channel = Target { topic: first, channel: Some(second) };
         match endpoint {
@@ -149,7 +149,7 @@ impl Service for Api {
             Endpoint::Channel => self.channel(first, second).await,
             Endpoint::PeekChannel => self.peek(by, channel, query).await,
             Endpoint::Graphite => self.graphite(query).await,
-            Endpoint::Render => self.render(uri, headers).await,
+            Endpoint::Render => self.render(target, headers).await,
             Endpoint::Nodes => self.nodes().await,
             Endpoint::Node => self.node(first).await,
             Endpoint::Counter => self.counter().await,

@@ -6,14 +6,15 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
+use hyper::Method;
 use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HOST, HeaderMap, HeaderName, HeaderValue, USER_AGENT};
-use hyper::{Method, Uri};
 use serde::Serialize;
 use tokio::sync::mpsc;
 
 use super::acl;
 use crate::client::http::HttpClient;
 use crate::config::{NsqadminOptions, hostname};
+use crate::http::target::Target;
 use crate::http::{Peer, json};
 
 /// Notifications that wait for the endpoint; what comes after them is dropped, and logged.
@@ -24,7 +25,7 @@ const WAITING_MAX: usize = 1000;
 pub(super) struct Requester<'a> {
     pub(super) peer: &'a Peer,
     pub(super) headers: &'a HeaderMap,
-    pub(super) uri: &'a Uri,
+    pub(super) target: &'a Target,
 }
 
 /// What was done, to what.
@@ -99,7 +100,7 @@ impl Notification {
     fn new(options: &NsqadminOptions, deed: Deed<'_>, by: Requester<'_>) -> Self {
         let header = |name| text(by.headers, &name).unwrap_or_default();
         let secure = by.peer.secure || header(HeaderName::from_static("x-scheme")) == "https";
-        let target = by.uri.path_and_query().map_or("/", |target| target.as_str());
+        let target = by.target.as_str();
         let user = basic_user(by.headers).or_else(|| acl::user(options, by.headers).map(str::to_owned));
         Self {
             action: deed.action,
@@ -140,8 +141,8 @@ mod tests {
             (HeaderName::from_static("x-scheme"), HeaderValue::from_static("https")),
         ]);
         let peer = Peer { address: "10.0.0.1:5".to_owned(), secure: false };
-        let uri: Uri = "/api/topics/t?x=1".parse().unwrap();
-        let by = Requester { peer: &peer, headers: &headers, uri: &uri };
+        let target = Target::new(b"/api/topics/t?x=1");
+        let by = Requester { peer: &peer, headers: &headers, target: &target };
         let deed = Deed { action: "pause_topic", topic: "t", ..Deed::default() };
         let told = Notification::new(&NsqadminOptions::default(), deed, by);
         let json = String::from_utf8(json::encode(&told).unwrap()).unwrap();

@@ -134,6 +134,10 @@ impl HttpClient {
 /// The URL, if it is one that can be asked.
 pub fn check(url: &str) -> Result<Uri, HttpError> {
     let bad = |reason: String| HttpError::BadUrl { url: url.to_owned(), reason };
+    // What follows it would be cut off, and a name that it belongs to be another.
+    if url.contains('#') {
+        return Err(bad("write %23 for the # in it".to_owned()));
+    }
     let uri: Uri = url.parse().map_err(|error: hyper::http::uri::InvalidUri| bad(error.to_string()))?;
     match uri.scheme_str() {
         Some("http" | "https") if uri.host().is_some_and(|host| !host.is_empty()) => Ok(uri),
@@ -219,6 +223,14 @@ mod tests {
         let theirs = ClientTls { root_ca_file: Some(other.root()), ..ClientTls::default() };
         let said = ask(&theirs).await.unwrap_err().to_string();
         assert!(said.contains("signed by nobody that is trusted"), "{said}");
+    }
+
+    #[test]
+    fn a_url_is_sent_whole_or_not_at_all() {
+        assert_eq!(check("http://h:1/pub?topic=a%23ephemeral").unwrap().query(), Some("topic=a%23ephemeral"));
+        for bad in ["http://h/pub?topic=a#ephemeral", "http://h/#", "h:1/x", "ftp://h/", "http://"] {
+            assert!(check(bad).is_err(), "{bad}");
+        }
     }
 
     #[test]

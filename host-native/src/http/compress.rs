@@ -6,8 +6,6 @@ use std::io::{Result, Write as _};
 use bytes::Bytes;
 use flate2::Compression;
 use flate2::write::{DeflateEncoder, GzEncoder};
-use futures::FutureExt as _;
-use http_body_util::{BodyExt as _, Either, Full};
 use hyper::header::{ACCEPT_ENCODING, CONTENT_ENCODING, HeaderMap, HeaderValue, VARY};
 
 use super::respond::{Answer, Body};
@@ -57,16 +55,18 @@ pub(crate) fn compressed(headers: &HeaderMap, answer: Answer) -> Answer {
     let Some(encoding) = Encoding::wanted(headers) else { return answer };
     let (mut head, body) = answer.into_parts();
     let Some(bytes) = whole(&body).filter(|bytes| !bytes.is_empty()) else { return Answer::from_parts(head, body) };
-    let Ok(encoded) = encoding.encode(&bytes) else { return Answer::from_parts(head, body) };
+    let Ok(encoded) = encoding.encode(bytes) else { return Answer::from_parts(head, body) };
     head.headers.insert(CONTENT_ENCODING, encoding.name());
     head.headers.append(VARY, HeaderValue::from_static("Accept-Encoding"));
-    Answer::from_parts(head, Either::Left(Full::new(encoded.into())))
+    Answer::from_parts(head, Body::Whole(encoded.into()))
 }
 
 /// All of a body that does not come bit by bit.
-fn whole(body: &Body) -> Option<Bytes> {
-    let Either::Left(full) = body else { return None };
-    full.clone().frame().now_or_never()??.ok()?.into_data().ok()
+fn whole(body: &Body) -> Option<&Bytes> {
+    match body {
+        Body::Whole(bytes) => Some(bytes),
+        Body::Parts(_) => None,
+    }
 }
 
 #[cfg(test)]
@@ -79,7 +79,7 @@ mod tests {
         let answer = compressed(&headers, dress(Decoration::V1, Ok(Reply::Text(text.into()))));
         let encoding = answer.headers().get(CONTENT_ENCODING).map(|it| it.to_str().unwrap().to_owned());
         assert_eq!(answer.headers().contains_key(VARY), encoding.is_some());
-        (encoding, whole(answer.body()).unwrap_or_default().to_vec())
+        (encoding, whole(answer.body()).unwrap().to_vec())
     }
 
     #[test]

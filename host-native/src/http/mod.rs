@@ -1,18 +1,24 @@
-//! HTTP. What all programs share: listening (`server`), the way of a request (`service`) through the router (`routing`) and
-//! the decorations (`respond`), queries, bodies, JSON. And the API of nsqd on it (`endpoints`): publishing, topics and
-//! channels, statistics, settings, and what a monitor wants to know.
+//! HTTP. What all programs share: listening (`server`), connections (`connection`), reading requests (`input`, `head`, `target`,
+//! `body`) and writing responses (`encode`), the way of a request (`service`) through the router (`routing`) and the
+//! decorations (`respond`), queries, JSON. And the API of nsqd on it (`endpoints`): publishing, topics and channels,
+//! statistics, settings, and what a monitor wants to know.
 //!
-//! A request goes through [`routing`], one function of its endpoint's file, and [`respond`]. Endpoints know neither hyper's
-//! requests nor its responses but for the body they read. All decisions about messages are the node's and the core's.
+//! HTTP is read here and not by a library, since libraries cut targets off at a `#`: to NSQ it is a part of a name, and a
+//! name cut short is another. A request goes through [`routing`], one function of its endpoint's file, and [`respond`].
+//! All decisions about messages are the node's and the core's.
 //!
 //! Deliberately absent: HTTP/2, and any authorization, which the reference does not have here either.
 
 mod admin;
 pub(crate) mod body;
 pub(crate) mod compress;
+mod connection;
 pub(crate) mod debug;
+mod encode;
 pub(crate) mod endpoints;
+mod head;
 mod info;
+mod input;
 pub(crate) mod json;
 mod linger;
 mod metrics;
@@ -27,6 +33,7 @@ mod server;
 mod service;
 pub(crate) mod settings;
 mod stats;
+pub(crate) mod target;
 #[cfg(test)]
 mod tests;
 

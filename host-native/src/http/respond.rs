@@ -1,23 +1,29 @@
 //! What endpoints answer, and how it is dressed for the wire (the reference's `internal/http_api/api_response.go`).
 
 use std::borrow::Cow;
-use std::convert::Infallible;
 
 use bytes::Bytes;
+use futures::stream::BoxStream;
 use futures::{Stream, StreamExt as _};
-use http_body_util::combinators::UnsyncBoxBody;
-use http_body_util::{BodyExt as _, Either, Full, StreamBody};
-use hyper::body::Frame;
 use hyper::header::{ALLOW, CONNECTION, CONTENT_TYPE, HeaderName, HeaderValue, LOCATION};
 use hyper::{Method, Response, StatusCode};
 use serde::Serialize;
 
+use super::head::BadHead;
 use super::json;
 
 /// A response ready to go.
 pub(crate) type Answer = Response<Body>;
-/// All of a response's body, or what comes of it bit by bit.
-pub(crate) type Body = Either<Full<Bytes>, UnsyncBoxBody<Bytes, Infallible>>;
+/// What of a response comes bit by bit.
+pub(crate) type Parts = BoxStream<'static, Bytes>;
+/// The body of a response.
+pub(crate) enum Body {
+    /// All of it.
+    Whole(Bytes),
+    /// Bit by bit.
+    Parts(Parts),
+}
+
 /// What an endpoint comes to.
 pub(crate) type Outcome = Result<Reply, Failure>;
 
@@ -36,6 +42,15 @@ pub(crate) enum Decoration {
     Plain,
     /// As they are; for tools that are not NSQ's.
     Raw,
+}
+
+impl std::fmt::Debug for Body {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Whole(bytes) => f.debug_tuple("Whole").field(bytes).finish(),
+            Self::Parts(_) => f.write_str("Parts"),
+        }
+    }
 }
 
 /// Success.
@@ -64,8 +79,7 @@ impl Reply {
 
     /// A response whose body comes bit by bit. Nothing is asked of `parts` while the client takes nothing.
     pub(crate) fn stream(kind: &'static str, parts: impl Stream<Item = Bytes> + Send + 'static) -> Box<Answer> {
-        let body = StreamBody::new(parts.map(|part| Ok(Frame::data(part)))).boxed_unsync();
-        let mut answer = Response::new(Either::Right(body));
+        let mut answer = Response::new(Body::Parts(parts.boxed()));
         answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(kind));
         Box::new(answer)
     }
@@ -142,7 +156,7 @@ fn undressed(decoration: Decoration, outcome: Outcome) -> Answer {
 }
 
 fn plain(status: StatusCode, content_type: Option<HeaderValue>, body: Bytes) -> Answer {
-    let mut answer = Response::new(Either::Left(Full::new(body)));
+    let mut answer = Response::new(Body::Whole(body));
     *answer.status_mut() = status;
     if let Some(content_type) = content_type {
         answer.headers_mut().insert(CONTENT_TYPE, content_type);
@@ -169,6 +183,11 @@ fn error_body(message: &str) -> Bytes {
 /// The answer to `OPTIONS`.
 pub(crate) fn options(methods: &str) -> Answer {
     allow(plain(StatusCode::OK, None, Bytes::new()), methods)
+}
+
+/// The answer to `OPTIONS *`, which is about no path.
+pub(super) fn options_of_all() -> Answer {
+    plain(StatusCode::OK, None, Bytes::new())
 }
 
 /// The answer to a method that a path does not have.
@@ -209,6 +228,11 @@ pub(crate) fn bad_target() -> Answer {
     close(plain(StatusCode::BAD_REQUEST, Some(TEXT), Bytes::from_static(b"400 Bad Request")))
 }
 
+/// The answer to a head that is none. It is the last one on its connection.
+pub(super) fn bad_head(bad: BadHead) -> Answer {
+    close(plain(bad.status, (!bad.text.is_empty()).then_some(TEXT), Bytes::from_static(bad.text.as_bytes())))
+}
+
 /// The answer to everything on plain HTTP when TLS is required. The spaces are the reference's.
 pub(crate) fn tls_required(https_port: u16) -> Answer {
     let body = format!(r#"{{"message": "TLS_REQUIRED", "https_port": {https_port}}}"#);
@@ -223,6 +247,11 @@ pub(crate) fn close(mut answer: Answer) -> Answer {
     answer
 }
 
+/// Whether `answer` was made the last one on its connection.
+pub(super) fn is_last(answer: &Answer) -> bool {
+    answer.headers().contains_key(CONNECTION)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -232,7 +261,7 @@ mod tests {
         for (name, value) in answer.headers() {
             text += &format!(" {name}={}", value.to_str().unwrap());
         }
-        let body = futures::executor::block_on(answer.into_body().collect()).unwrap().to_bytes();
+        let Body::Whole(body) = answer.into_body() else { panic!("it comes bit by bit") };
         text + " | " + std::str::from_utf8(&body).unwrap()
     }
 

@@ -3,31 +3,24 @@
 //! A connection that says nothing for long, or sends a request's head drop by drop, is closed. A peer that is gone without
 //! having said so is found out by TCP's keepalive, in the middle of a body too.
 
-use std::convert::Infallible;
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
-use hyper::server::conn::http1;
-use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, UnixStream};
+use tokio::sync::watch;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
+use super::connection;
+use super::input::{Input, Transport};
 use super::linger::Lingering;
-use super::service::{Service, answer};
+use super::service::Service;
 use crate::tcp::{Accepted, Listener};
 use crate::tls;
 use crate::workers::Workers;
 
-/// How long a connection may take to send the head of its next request. Longer than clients keep an idle connection for
-/// later use (Go's do for 90 s), so that none is closed just when it is used.
-const HEAD_TIME_MAX: Duration = Duration::from_secs(120);
-/// Bytes of a request's head at most.
-const HEAD_BYTES_MAX: usize = 64 * 1024;
 /// What requests under way are given to end at shutdown.
 const GRACE: Duration = Duration::from_secs(2);
 /// How long a TLS handshake may take.
@@ -46,25 +39,30 @@ pub(crate) struct Peer {
 pub(crate) struct Connections<S> {
     service: Arc<S>,
     workers: Arc<Workers>,
-    ending: GracefulShutdown,
+    ending: watch::Sender<bool>,
 }
 
 impl<S: Service> Connections<S> {
     /// None yet.
     pub(crate) fn new(service: Arc<S>, workers: Arc<Workers>) -> Self {
-        Self { service, workers, ending: GracefulShutdown::new() }
+        Self { service, workers, ending: watch::Sender::new(false) }
     }
 
     /// Serves the stream that `open` makes on the connection's thread, where a socket must be registered and where a
     /// handshake keeps nobody else waiting.
     pub(crate) fn serve<T>(&self, peer: Peer, open: impl Future<Output = std::io::Result<T>> + Send + 'static)
     where
-        T: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+        T: Transport + 'static,
     {
-        let (service, watcher) = (self.service.clone(), self.ending.watcher());
+        let (service, ending) = (self.service.clone(), self.ending.subscribe());
         self.workers.spawn(async move {
             match open.await {
-                Ok(stream) => serve_stream(stream, peer, service, watcher).await,
+                Ok(stream) => {
+                    let input = Input::new(Lingering::new(stream));
+                    if let Err(error) = connection::serve(input, &peer, &service, ending).await {
+                        tracing::debug!("HTTP: client({}) - {error}", peer.address);
+                    }
+                }
                 Err(error) => {
                     let reason = tls::explain(&error, tls::Role::Client);
                     tracing::error!("HTTP: client({}) cannot be served: {reason}", peer.address);
@@ -89,8 +87,9 @@ impl<S: Service> Connections<S> {
 
     /// Lets requests under way end, for a short while; idle connections end at once.
     pub(crate) async fn close(self) {
+        self.ending.send_replace(true);
         // Those that take longer find the node exiting.
-        _ = tokio::time::timeout(GRACE, self.ending.shutdown()).await;
+        _ = tokio::time::timeout(GRACE, self.ending.closed()).await;
     }
 }
 
@@ -150,29 +149,5 @@ fn local_address(listener: &Listener) -> String {
             let path = listener.local_addr().ok().and_then(|at| Some(at.as_pathname()?.display().to_string()));
             path.unwrap_or_default()
         }
-    }
-}
-
-/// Serves one connection until it ends.
-async fn serve_stream<T>(stream: T, peer: Peer, service: Arc<impl Service>, watcher: Watcher)
-where
-    T: AsyncRead + AsyncWrite + Send + Unpin + 'static,
-{
-    let address = peer.address.clone();
-    let answering = service_fn(move |request| {
-        let (service, peer) = (service.clone(), peer.clone());
-        async move { Ok::<_, Infallible>(answer(&service, &peer, request).await) }
-    });
-    let connection = http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(HEAD_TIME_MAX)
-        .max_header_size(HEAD_BYTES_MAX)
-        // A client may close its side when it has sent its request, as `nc` does.
-        .half_close(true)
-        // `Content-Length`, not `content-length`: there are clients that look for the former.
-        .title_case_headers(true)
-        .serve_connection(TokioIo::new(Lingering::new(stream)), answering);
-    if let Err(error) = watcher.watch(connection).await {
-        tracing::debug!("HTTP: client({address}) - {error}");
     }
 }

@@ -6,15 +6,15 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use futures::FutureExt as _;
-use hyper::body::Incoming;
+use hyper::Method;
 use hyper::header::HeaderMap;
-use hyper::{Request, Uri};
 
 use super::body::RequestBody;
 use super::query;
 use super::respond::{self, Answer, Decoration, Failure, Outcome, Reply};
 use super::routing::{self, Params, Route, Routed};
 use super::server::Peer;
+use super::target::Target;
 use crate::config::format_duration;
 
 /// The HTTP API of a program.
@@ -49,7 +49,7 @@ pub(crate) struct Call<'a> {
     /// Who asks.
     pub(crate) peer: &'a Peer,
     pub(crate) headers: &'a HeaderMap,
-    pub(crate) uri: &'a Uri,
+    pub(crate) target: &'a Target,
     pub(crate) params: Params<'a>,
     /// What follows the target's `?`.
     pub(crate) query: Option<&'a str>,
@@ -57,28 +57,54 @@ pub(crate) struct Call<'a> {
     pub(crate) body: &'a mut RequestBody,
 }
 
-/// Answers one request.
-pub(super) async fn answer<S: Service>(service: &Arc<S>, peer: &Peer, request: Request<Incoming>) -> Answer {
+/// The head of a request.
+#[derive(Clone, Copy)]
+pub(super) struct Request<'a> {
+    pub(super) method: &'a Method,
+    pub(super) target: &'a Target,
+    pub(super) headers: &'a HeaderMap,
+}
+
+/// Answers one request. Of its body nothing is left to read if the connection can be used again; else the answer is made
+/// the last one.
+pub(super) async fn answer<S: Service>(
+    service: &Arc<S>,
+    peer: &Peer,
+    request: Request<'_>,
+    body: &mut RequestBody,
+) -> Answer {
+    let answer = find_and_call(service, peer, request, body).await;
+    let answer = service.finish(request.headers, answer);
+    // What an endpoint left unread it had no use for.
+    if body.discard(service.discarded_bytes_max()).await { answer } else { respond::close(answer) }
+}
+
+async fn find_and_call<S: Service>(
+    service: &Arc<S>,
+    peer: &Peer,
+    request: Request<'_>,
+    body: &mut RequestBody,
+) -> Answer {
     if let Some(refusal) = service.refusal(peer) {
         return refusal;
     }
-    let (head, incoming) = request.into_parts();
-    let (method, uri, headers) = (&head.method, &head.uri, &head.headers);
-    let Some(path) = query::decode_path(uri.path()) else { return respond::bad_target() };
-    let mut body = RequestBody::new(headers, incoming);
+    let Request { method, target, headers } = request;
+    if target.as_str() == "*" && method == Method::OPTIONS {
+        return respond::options_of_all();
+    }
+    let Some(path) = query::decode_path(target.path()) else { return respond::bad_target() };
     let started = Instant::now();
     let log = |status: u16| {
-        let target = uri.path_and_query().map_or("", |target| target.as_str());
-        let elapsed = format_duration(started.elapsed());
+        let (target, elapsed) = (target.as_str(), format_duration(started.elapsed()));
         tracing::info!("{status} {method} {target} ({}) {elapsed}", peer.address);
     };
-    let answer = match routing::find(service.routes(), method, &path) {
+    match routing::find(service.routes(), method, &path) {
         Routed::To(route, params) => {
-            let call = Call { peer, headers, uri, params, query: uri.query(), body: &mut body };
+            let call = Call { peer, headers, target, params, query: target.query(), body };
             // A panic costs its request, not the connection or the daemon.
             let work = AssertUnwindSafe(service.clone().call(route.endpoint, call)).catch_unwind();
             let outcome = work.await.unwrap_or_else(|_| {
-                tracing::error!("panic in HTTP handler - {method} {uri}");
+                tracing::error!("panic in HTTP handler - {method} {}", target.as_str());
                 Err(Failure::INTERNAL)
             });
             if route.logged {
@@ -86,7 +112,7 @@ pub(super) async fn answer<S: Service>(service: &Arc<S>, peer: &Peer, request: R
             }
             respond::dress(route.decoration, outcome)
         }
-        Routed::Redirect(to) => respond::redirect(method, to, uri.query()),
+        Routed::Redirect(to) => respond::redirect(method, to, target.query()),
         Routed::Options(methods) => respond::options(&methods),
         Routed::WrongMethod(methods) => {
             log(405);
@@ -96,8 +122,5 @@ pub(super) async fn answer<S: Service>(service: &Arc<S>, peer: &Peer, request: R
             log(404);
             respond::dress(Decoration::V1, Err(Failure::NOT_FOUND))
         }
-    };
-    let answer = service.finish(headers, answer);
-    // What an endpoint left unread it had no use for.
-    if body.discard(service.discarded_bytes_max()).await { answer } else { respond::close(answer) }
+    }
 }

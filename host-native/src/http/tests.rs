@@ -200,6 +200,45 @@ async fn a_client_may_close_its_side_early() {
 }
 
 #[tokio::test]
+async fn what_is_announced_to_be_too_long_is_not_waited_for() {
+    let server = Server::start(NsqdOptions::default()).await;
+    for (request, status) in [
+        ("POST /pub?topic=t", 413),
+        ("POST /mpub?topic=t", 413),
+        ("PUT /config/log_level", 413),
+        ("POST /topic/create?topic=u", 200),
+        ("GET /nope", 404),
+    ] {
+        let started = std::time::Instant::now();
+        let head = format!("{request} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 10000000000\r\n\r\n");
+        let answer = server.ask(&head).await;
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{answer}");
+        assert!(answer.contains("\nConnection: close\n"), "{answer}");
+        // Less than a body that is read for nothing is given.
+        assert!(started.elapsed() < Duration::from_secs(4), "{request}: {:?}", started.elapsed());
+    }
+}
+
+#[tokio::test]
+async fn a_head_that_is_none_is_answered_and_ends_the_connection() {
+    let server = Server::start(NsqdOptions::default()).await;
+    for (head, answer) in [
+        ("GET /ping HTTP/1.1\r\n\r\n", "400 Bad Request: missing required Host header"),
+        ("GET /ping HTTP/1.1\r\nHost: a\r\nHost: a\r\n\r\n", "400 Bad Request"),
+        ("GET /ping HTTP/1.1\r\nHost: a b\r\n\r\n", "400 Bad Request: malformed Host header"),
+        ("GET ping HTTP/1.1\r\nHost: localhost\r\n\r\n", "400 Bad Request"),
+    ] {
+        let mut connection = server.connect().await;
+        connection.send(format!("{head}{}", get("/ping")).as_bytes()).await;
+        let refused = connection.rest().await;
+        let expected = format!("Content-Length: {}\r\n", answer.len());
+        assert!(refused.starts_with("HTTP/1.1 400 Bad Request\r\n") && refused.contains(&expected), "{refused}");
+        assert!(refused.ends_with(&format!("\r\n\r\n{answer}")), "{refused}");
+    }
+    assert!(server.ask("GET /ping HTTP/1.0\r\n\r\n").await.starts_with("HTTP/1.0 200 OK\n"));
+}
+
+#[tokio::test]
 async fn a_head_is_bounded() {
     let server = Server::start(NsqdOptions::default()).await;
     let mut connection = server.connect().await;
