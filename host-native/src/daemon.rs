@@ -18,6 +18,7 @@ use crate::auth::AuthServers;
 use crate::client::http::HttpClient;
 use crate::config::nsqd::TlsRequired;
 use crate::config::{NsqdOptions, nsqd, version_text};
+use crate::http::gate::Gate;
 use crate::http::{self, Api, Ports};
 use crate::log::LogHandle;
 use crate::node::{Node, Unsaved};
@@ -62,6 +63,7 @@ impl Daemon {
         tracing::info!("{}", version_text("nsqd"));
         tracing::info!("ID: {}", options.id);
         let terms = terms(&options).map_err(instantiating)?;
+        let gate = Gate::of(&options).map_err(instantiating)?;
         let working_directory = Path::new(".");
         let data_path = if options.data_path.as_os_str().is_empty() { working_directory } else { &options.data_path };
         let lock = DataPathLock::take(data_path).map_err(instantiating)?;
@@ -95,7 +97,7 @@ impl Daemon {
         tracing::info!("TCP: listening on {}", tcp.address);
         let accepting = tokio::spawn(tcp::accept(tcp_listener, terms, node.clone(), workers.clone()));
         let stop_serving = watch::Sender::new(false);
-        let api = Arc::new(Api { node: node.clone(), options: watch::channel(options).0, log, ports });
+        let api = Arc::new(Api { node: node.clone(), options: watch::channel(options).0, log, ports, gate });
         node.lookups.begin(http_client);
         let registering = tokio::spawn(keep_registered(node.clone(), api.options.subscribe()));
         let statsd = StatsdOptions::of(&api.options.borrow());

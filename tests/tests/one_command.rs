@@ -260,6 +260,21 @@ fn a_missing_broker_is_said() {
 }
 
 #[test]
+fn its_page_looks_into_messages_with_its_own_token() {
+    let data = data();
+    let token = data.path().join("token");
+    std::fs::write(&token, "sesame").unwrap();
+    let mut command = sansq();
+    command.arg("--data-path").arg(data.path()).args(ANY_PORTS).arg("--auth-http-address=127.0.0.1:1");
+    let broker = Broker::start_with(command.arg(format!("--http-token-file={}", token.display())));
+    let page: SocketAddr = broker.row("admin page ").strip_prefix("http://").unwrap().parse().unwrap();
+    assert_eq!(http::post(broker.http(), "/pub?topic=t", b"hello").unwrap().status, 200);
+    assert_eq!(http::get(broker.http(), "/topic/peek?topic=t").unwrap().status, 401);
+    let shown = || http::get(page, "/api/topics/t/peek?limit=5").unwrap().body;
+    assert!(eventually(|| String::from_utf8_lossy(&shown()).contains(r#""body":"hello""#)));
+}
+
+#[test]
 fn the_wrong_port_is_said() {
     let data = data();
     let broker = Broker::start(data.path());

@@ -17,6 +17,7 @@ use crate::http::query::Query;
 use crate::http::respond::Decoration::{Plain, Raw, V1};
 use crate::http::respond::{Answer, Outcome, Reply};
 use crate::http::routing::{Route, quiet, route};
+use crate::http::token::Token;
 use crate::http::{Call, Service};
 use crate::log::LogHandle;
 
@@ -59,6 +60,8 @@ pub(super) struct Api {
     pub(super) upstream: Upstream,
     pub(super) live: Arc<Live>,
     pub(super) notifier: Notifier,
+    /// For nsqds that want it of those who look into messages.
+    pub(super) token: Option<Token>,
     routes: Vec<Route<Endpoint>>,
 }
 
@@ -69,11 +72,12 @@ impl Api {
         upstream: Upstream,
         live: Arc<Live>,
         notifier: Notifier,
+        token: Option<Token>,
     ) -> Self {
         let proxied = options.proxy_graphite && !options.graphite_url.is_empty();
         let render = proxied.then(|| quiet(Method::GET, "/render", Endpoint::Render, Raw));
         let routes = routes().into_iter().chain(render).map(|route| route.below(options.base())).collect();
-        Self { options: watch::Sender::new(options), log, upstream, live, notifier, routes }
+        Self { options: watch::Sender::new(options), log, upstream, live, notifier, token, routes }
     }
 
     /// As they are now.

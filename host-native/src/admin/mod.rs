@@ -28,6 +28,7 @@ use tokio::task::JoinHandle;
 use crate::client::http::HttpClient;
 use crate::config::{NsqadminOptions, nsqadmin, version_text};
 use crate::http::serve;
+use crate::http::token::Token;
 use crate::log::LogHandle;
 use crate::process;
 use crate::tcp::Listener;
@@ -53,6 +54,7 @@ impl Admin {
         let options = options.checked().map_err(instantiating)?;
         resolve(&options).await.map_err(instantiating)?;
         assets::check(&options.dev_static_dir).map_err(instantiating)?;
+        let token = token(&options).map_err(instantiating)?;
         let for_requests = upstream(&options)?;
         // Its connections are served on the thread that polls, which requests should not have to wait for.
         let for_polls = upstream(&options)?;
@@ -67,7 +69,7 @@ impl Admin {
         if let Some(telling) = telling {
             workers.spawn(telling);
         }
-        let api = Arc::new(http::Api::new(options, log, for_requests, live.clone(), notifier));
+        let api = Arc::new(http::Api::new(options, log, for_requests, live.clone(), notifier, token));
         polling.spawn(live.poll(for_polls, api.options.subscribe()));
         let serving = tokio::spawn(serve(listener, api, workers.clone(), async move {
             // An error means that the daemon is gone, which is the same order.
@@ -92,6 +94,15 @@ fn upstream(options: &NsqadminOptions) -> Result<Upstream> {
     let (connect, request) = (options.http_client_connect_timeout, options.http_client_request_timeout);
     let http = HttpClient::with_tls(connect, request, &options.client_tls()).context("--http-client-tls-*");
     Ok(Upstream::new(http.map_err(instantiating)?))
+}
+
+/// The token for nsqds, if there is one.
+fn token(options: &NsqadminOptions) -> Result<Option<Token>> {
+    let file = &options.nsqd_http_token_file;
+    if file.as_os_str().is_empty() {
+        return Ok(None);
+    }
+    Token::read(file).map(Some).map_err(|bad| anyhow!("--nsqd-http-token-file {}: {bad}", file.display()))
 }
 
 /// Whether every address means something. Whether anybody is there shows later.

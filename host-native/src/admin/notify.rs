@@ -140,7 +140,7 @@ mod tests {
             (AUTHORIZATION, HeaderValue::from_static("Basic YW5uOnNlY3JldDp4")),
             (HeaderName::from_static("x-scheme"), HeaderValue::from_static("https")),
         ]);
-        let peer = Peer { address: "10.0.0.1:5".to_owned(), secure: false };
+        let peer = Peer { address: "10.0.0.1:5".to_owned(), secure: false, loopback: false };
         let target = Target::new(b"/api/topics/t?x=1");
         let by = Requester { peer: &peer, headers: &headers, target: &target };
         let deed = Deed { action: "pause_topic", topic: "t", ..Deed::default() };

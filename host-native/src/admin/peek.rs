@@ -1,6 +1,6 @@
 //! The first messages of a topic or channel, where they are, without taking any: nsqds of ours show them, others do not know how.
 
-use hyper::Method;
+use hyper::{Method, StatusCode};
 use sansq_core::cluster::Producer;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -63,7 +63,10 @@ impl Api {
         }
         let path = format!("{}&limit={limit}", target.path("peek"));
         let asked = gather(&nodes, async |node| {
-            Ok(self.upstream.send(Method::GET, &node, &path).await.and_then(|body| read(&node, &body)))
+            let body = self.upstream.send_with(self.token.as_ref(), Method::GET, &node, &path).await;
+            Ok(body
+                .and_then(|body| read(&node, &body))
+                .map_err(|trouble| in_words(trouble, &node, self.token.is_some())))
         });
         let answers = asked.await.found;
         if !answers.is_empty() && answers.iter().all(|(_, answer)| is_gone(answer)) {
@@ -86,6 +89,25 @@ fn read(node: &str, body: &[u8]) -> Result<Peeked, Trouble> {
     serde_json::from_slice(body).map_err(|error| Trouble::new(format!("{node}: {error}")))
 }
 
+/// Why an nsqd does not show its messages, for somebody who can do something about it.
+fn in_words(trouble: Trouble, node: &str, has_token: bool) -> Trouble {
+    let why = match trouble.status {
+        Some(StatusCode::UNAUTHORIZED) if has_token => {
+            "it does not take the token in the file of --nsqd-http-token-file; the file of its --http-token-file has to hold the \
+             same, and each is read when its program starts"
+        }
+        Some(StatusCode::UNAUTHORIZED) => {
+            "it wants a token; start nsqadmin with --nsqd-http-token-file, and the token of its --http-token-file in that file"
+        }
+        Some(StatusCode::FORBIDDEN) if trouble.says("MESSAGES_CLOSED") => {
+            "it has auth servers say who may see what, and does not show messages to others without a token; start it with \
+             --http-token-file, and nsqadmin with --nsqd-http-token-file"
+        }
+        _ => return trouble,
+    };
+    trouble.reworded(format!("{node} does not show messages: {why}"))
+}
+
 /// Whether there was no answer at all.
 fn is_gone(answer: &Result<Peeked, Trouble>) -> bool {
     answer.as_ref().err().is_some_and(|trouble| trouble.status.is_none())
@@ -98,6 +120,7 @@ impl Shown {
             Err(trouble) if trouble.is_unknown_path() => (false, String::new(), Peeked::default()),
             Err(trouble) => {
                 let error = trouble.to_string();
+                let error = error.strip_prefix(&format!("{node} ")).unwrap_or(&error).to_owned();
                 warnings.note(&[trouble]);
                 (true, error, Peeked::default())
             }

@@ -5,7 +5,7 @@ use std::future::Future;
 
 use futures::StreamExt as _;
 use hyper::Method;
-use hyper::header::{ACCEPT, HeaderName, HeaderValue};
+use hyper::header::{ACCEPT, AUTHORIZATION, HeaderValue};
 use hyper::{StatusCode, Uri};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -15,6 +15,7 @@ use bytes::Bytes;
 use crate::client::http::{Answer, HttpClient};
 use crate::http::query::encode_segment;
 use crate::http::respond::Failure;
+use crate::http::token::Token;
 
 /// Requests under way for one question.
 const AT_ONCE_MAX: usize = 64;
@@ -37,6 +38,16 @@ impl Trouble {
     /// It did not answer.
     pub(super) fn new(text: String) -> Self {
         Self { status: None, text }
+    }
+
+    /// The same trouble in other words.
+    pub(super) fn reworded(self, text: String) -> Self {
+        Self { text, ..self }
+    }
+
+    /// Whether its answer says `word`.
+    pub(super) fn says(&self, word: &str) -> bool {
+        self.text.contains(word)
     }
 
     /// It answered that it has nothing at that path.
@@ -146,13 +157,31 @@ impl Upstream {
 
     /// The body of the answer. An nsqd that requires TLS is asked again over HTTPS.
     pub(super) async fn send(&self, method: Method, address: &str, target: &str) -> Result<Bytes, Trouble> {
-        let url = format!("http://{address}{target}");
+        self.send_with(None, method, address, target).await
+    }
+
+    /// The same. Who asks for a token is shown `token`, and only then: over HTTPS if that is required, and not to those that
+    /// would not know what it is.
+    pub(super) async fn send_with(
+        &self,
+        token: Option<&Token>,
+        method: Method,
+        address: &str,
+        target: &str,
+    ) -> Result<Bytes, Trouble> {
+        let mut url = format!("http://{address}{target}");
         tracing::debug!("CI: querying {url}");
-        let mut answer = self.exchange(method.clone(), &url).await?;
+        let mut answer = self.exchange(method.clone(), &url, None).await?;
         if answer.status == StatusCode::FORBIDDEN
-            && let Some(url) = over_https(&url, &answer.body)
+            && let Some(secure) = over_https(&url, &answer.body)
         {
-            answer = self.exchange(method, &url).await?;
+            url = secure;
+            answer = self.exchange(method.clone(), &url, None).await?;
+        }
+        if answer.status == StatusCode::UNAUTHORIZED
+            && let Some(token) = token
+        {
+            answer = self.exchange(method, &url, token.header()).await?;
         }
         if answer.status == StatusCode::OK {
             return Ok(answer.body);
@@ -161,10 +190,10 @@ impl Upstream {
         Err(Trouble { status: Some(answer.status), text })
     }
 
-    async fn exchange(&self, method: Method, url: &str) -> Result<Answer, Trouble> {
-        const HEADERS: [(HeaderName, HeaderValue); 1] =
-            [(ACCEPT, HeaderValue::from_static("application/vnd.nsq; version=1.0"))];
-        let answer = self.http.request(method, url, &HEADERS, Bytes::new()).await;
+    async fn exchange(&self, method: Method, url: &str, token: Option<HeaderValue>) -> Result<Answer, Trouble> {
+        let mut headers = vec![(ACCEPT, HeaderValue::from_static("application/vnd.nsq; version=1.0"))];
+        headers.extend(token.map(|token| (AUTHORIZATION, token)));
+        let answer = self.http.request(method, url, &headers, Bytes::new()).await;
         answer.map_err(|error| Trouble::new(error.to_string()))
     }
 }
@@ -187,6 +216,11 @@ pub(super) fn query(pairs: &[(&str, &str)]) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::net::TcpListener;
+
     use super::*;
 
     fn trouble(text: &str) -> Trouble {
@@ -209,6 +243,42 @@ mod tests {
         );
         let nobody = Gathered::<()> { found: Vec::new(), troubles: Vec::new() };
         assert!(nobody.settle("nsqd", &mut warnings).unwrap().is_empty());
+    }
+
+    /// Answers one request after the other with these statuses: the heads of the requests, in lower case.
+    async fn asked(statuses: &[u16]) -> Vec<String> {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap().to_string();
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), "sesame").unwrap();
+        let token = Token::read(file.path()).unwrap();
+        let second = Duration::from_secs(20);
+        let upstream = Upstream::new(HttpClient::new(second, second));
+        let serving = async {
+            let mut heads = Vec::new();
+            for status in statuses {
+                let mut stream = listener.accept().await.unwrap().0;
+                let mut head = Vec::new();
+                while !head.ends_with(b"\r\n\r\n") {
+                    head.push(stream.read_u8().await.unwrap());
+                }
+                heads.push(String::from_utf8(head).unwrap().to_lowercase());
+                let answer = format!("HTTP/1.1 {status} X\r\nConnection: close\r\nContent-Length: 0\r\n\r\n");
+                stream.write_all(answer.as_bytes()).await.unwrap();
+            }
+            heads
+        };
+        tokio::join!(serving, upstream.send_with(Some(&token), Method::GET, &address, "/topic/peek")).0
+    }
+
+    #[tokio::test]
+    async fn a_token_is_shown_to_those_who_ask_for_it() {
+        for status in [200, 403, 404] {
+            assert!(!asked(&[status]).await[0].contains("authorization"), "{status}");
+        }
+        let heads = asked(&[401, 200]).await;
+        let shown = heads.iter().map(|head| head.contains("\r\nauthorization: bearer sesame\r\n"));
+        assert_eq!(shown.collect::<Vec<_>>(), [false, true]);
     }
 
     #[test]

@@ -108,6 +108,8 @@ options! {
     group "Beyond the reference": "Flags that other builds of nsqadmin do not have." {
         builtin "completions" <"SHELL"> = Completions, "Prints a completion script (bash, zsh, fish). Try source <(nsqadmin --completions bash).";
         builtin "man" = Man, "Prints a page for man. Try nsqadmin --man | man -l -.";
+        "nsqd-http-token-file" <"FILE"> => nsqd_http_token_file: PathBuf = PathBuf::new(),
+            "A file with the token that nsqds want of those who look into messages (their --http-token-file). It is sent to an nsqd that asks for it when somebody looks, and never otherwise.";
         "live-interval" => live_interval: Duration = Duration::from_secs(2),
             "How often the cluster is asked while a page is open, once for all pages. Each asks for the statistics of every nsqd.";
         "log-format" => log_format: LogFormat = LogFormat::Text,

@@ -36,6 +36,7 @@ fn defaults_are_nsqadmins() {
         ("statsd_interval", "60000000000"),
         // Ours.
         ("live_interval", "2000000000"),
+        ("nsqd_http_token_file", ""),
         ("log_format", "text"),
     ];
     for (key, value) in expected {

@@ -224,7 +224,7 @@ fn draw(rng: &mut Rng, last: bool) -> Drawn {
 fn serve_script(script: Script) -> (Vec<Asked>, Vec<u8>) {
     let recorder = Arc::new(Recorder::default());
     let received = script.received.clone();
-    let peer = Peer { address: "script".to_owned(), secure: false };
+    let peer = Peer { address: "script".to_owned(), secure: false, loopback: true };
     let (_ending, ended) = watch::channel(false);
     let serving = serve(Input::new(script), &peer, &recorder, ended);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
@@ -316,7 +316,7 @@ fn what_is_damaged_is_never_taken_for_a_name_that_was_not_sent() {
 fn silence_ends_a_connection_and_so_does_the_end_of_the_daemon() {
     let (ours, theirs) = tokio::io::duplex(64);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
-    let peer = Peer { address: "script".to_owned(), secure: false };
+    let peer = Peer { address: "script".to_owned(), secure: false, loopback: true };
     let recorder = Arc::new(Recorder::default());
     runtime.block_on(async {
         let started = tokio::time::Instant::now();

@@ -87,12 +87,24 @@ pub(super) fn end(bytes: &[u8], seen: &mut usize) -> Option<usize> {
     None
 }
 
+/// Whether what is to become a head can be none any more: its first line is there and wrong, or does not even begin like one.
+/// Who speaks another protocol, perhaps on the wrong port, may wait for an answer before sending a line that ends a head.
+pub(super) fn refusal(bytes: &[u8]) -> Option<BadHead> {
+    match bytes.iter().position(|byte| *byte == b'\n') {
+        Some(line_end) => first_line(without_return(&bytes[..line_end])).err(),
+        None => bytes.first().filter(|byte| !byte.is_ascii_graphic()).map(|_| BadHead::BAD),
+    }
+}
+
+fn without_return(line: &[u8]) -> &[u8] {
+    line.strip_suffix(b"\r").unwrap_or(line)
+}
+
 impl Head {
     /// Reads a head, all of it and nothing else.
     pub(super) fn parse(bytes: &[u8]) -> Result<Self, BadHead> {
         let line_end = bytes.iter().position(|byte| *byte == b'\n').ok_or(BadHead::BAD)?;
-        let line = &bytes[..line_end];
-        let (method, destination, version) = first_line(line.strip_suffix(b"\r").unwrap_or(line))?;
+        let (method, destination, version) = first_line(without_return(&bytes[..line_end]))?;
         let mut headers = headers(&bytes[line_end + 1..])?;
         check_host(&headers, version, &method)?;
         if let Some(authority) = destination.authority {
@@ -243,6 +255,16 @@ mod tests {
             assert_eq!(found, Some(head.len()), "{head:?}");
         }
         assert_eq!(end(b"GET / HTTP/1.1\r\nA: b\r\n\r", &mut 0), None);
+    }
+
+    #[test]
+    fn what_can_be_no_head_is_refused_before_it_ends() {
+        for bad in ["  V2", "  V2IDENTIFY\n", "\u{16}\u{3}\u{1}", "GET /\r\n", "PRI * HTTP/2.0\r\nA"] {
+            assert!(refusal(bad.as_bytes()).is_some(), "{bad}");
+        }
+        for fine in ["", "G", "GET / HTTP/1.1", "GET / HTTP/1.1\r\nA: b", "GET /#\u{e9} HTTP/1.0\n"] {
+            assert_eq!(refusal(fine.as_bytes()), None, "{fine}");
+        }
     }
 
     #[test]

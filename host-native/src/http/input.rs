@@ -43,7 +43,7 @@ impl Input {
 
     /// The next request's head.
     pub(super) async fn head(&mut self) -> io::Result<Next> {
-        let mut seen = 0;
+        let (mut seen, mut before) = (0, 0);
         if self.unread.is_empty() {
             // What held a long body is not kept while nothing comes.
             self.unread = BytesMut::new();
@@ -59,7 +59,15 @@ impl Input {
                     let bytes = self.unread.split_to(length);
                     return Ok(Head::parse(&bytes).map_or_else(Next::Bad, |head| Next::Head(Box::new(head))));
                 }
-                None if self.unread.len() <= HEAD_BYTES_MAX => {}
+                None if self.unread.len() <= HEAD_BYTES_MAX => {
+                    let line_is_there = self.unread[before..].contains(&b'\n');
+                    if (before == 0 || line_is_there)
+                        && let Some(bad) = head::refusal(&self.unread)
+                    {
+                        return Ok(Next::Bad(bad));
+                    }
+                    before = self.unread.len();
+                }
                 _ => return Ok(Next::Bad(BadHead::TOO_LARGE)),
             }
             if !self.fill(READ_BYTES).await? {

@@ -7,7 +7,7 @@
 //! name cut short is another. A request goes through [`routing`], one function of its endpoint's file, and [`respond`].
 //! All decisions about messages are the node's and the core's.
 //!
-//! Deliberately absent: HTTP/2, and any authorization, which the reference does not have here either.
+//! Who is let in is said by `gate`, `origin` and `token`. Deliberately absent: HTTP/2.
 
 mod admin;
 pub(crate) mod body;
@@ -16,6 +16,7 @@ mod connection;
 pub(crate) mod debug;
 mod encode;
 pub(crate) mod endpoints;
+pub(crate) mod gate;
 mod head;
 mod info;
 mod input;
@@ -36,21 +37,24 @@ mod stats;
 pub(crate) mod target;
 #[cfg(test)]
 mod tests;
+pub(crate) mod token;
 
 use std::sync::Arc;
 
+use hyper::header::HeaderMap;
 use tokio::sync::watch;
 
 pub(crate) use process::{Memory, memory};
 pub(crate) use server::{Peer, serve, serve_tls};
-pub(crate) use service::{Call, Service};
+pub(crate) use service::{Call, Request, Service};
 
 use crate::config::NsqdOptions;
 use crate::config::nsqd::TlsRequired;
 use crate::log::LogHandle;
 use crate::node::Node;
 use endpoints::Endpoint;
-use respond::{Answer, Outcome};
+use gate::Gate;
+use respond::{Answer, Decoration, Failure, Outcome};
 use routing::Route;
 
 /// What the API needs to know of its daemon.
@@ -63,6 +67,8 @@ pub struct Api {
     pub log: LogHandle,
     /// Where the daemon listens.
     pub ports: Ports,
+    /// Who is let in.
+    pub(crate) gate: Gate,
 }
 
 /// The ports the daemon listens on; `None` for a Unix socket and for a listener that is off.
@@ -76,6 +82,14 @@ pub struct Ports {
     pub https: Option<u16>,
 }
 
+/// The answer to a request that is not let in, and a line of the log that says why.
+pub(crate) fn refused(peer: &Peer, request: Request<'_>, failure: Failure) -> Answer {
+    let (method, target) = (request.method, request.target.as_str());
+    let said = origin::describe(request.headers);
+    tracing::warn!("{} {method} {target} ({}) - {} ({said})", failure.status.as_u16(), peer.address, failure.message);
+    respond::dress(Decoration::V1, Err(failure))
+}
+
 impl Service for Api {
     type Endpoint = Endpoint;
 
@@ -83,9 +97,16 @@ impl Service for Api {
         endpoints::ROUTES
     }
 
-    fn refusal(&self, peer: &Peer) -> Option<Answer> {
-        let refused = !peer.secure && self.options.borrow().tls_required == TlsRequired::Yes;
-        refused.then(|| respond::tls_required(self.ports.https.unwrap_or(0)))
+    fn refusal(&self, peer: &Peer, request: Request<'_>) -> Option<Answer> {
+        if !peer.secure && self.options.borrow().tls_required == TlsRequired::Yes {
+            return Some(respond::tls_required(self.ports.https.unwrap_or(0)));
+        }
+        let host = if peer.loopback { self.gate.check_host(request.headers) } else { Ok(()) };
+        host.and_then(|()| self.gate.check_change(request)).err().map(|failure| refused(peer, request, failure))
+    }
+
+    fn finish(&self, headers: &HeaderMap, answer: Answer) -> Answer {
+        self.gate.tell_allowed(headers, answer)
     }
 
     fn discarded_bytes_max(&self) -> usize {
@@ -93,7 +114,7 @@ impl Service for Api {
     }
 
     async fn call(self: Arc<Self>, endpoint: Endpoint, call: Call<'_>) -> Outcome {
-        let Call { params: [param, _], query, body, .. } = call;
+        let Call { params: [param, _], headers, query, body, .. } = call;
         match endpoint {
             Endpoint::Ping => info::ping(&self).await,
             Endpoint::Info => info::info(&self),
@@ -102,8 +123,14 @@ impl Service for Api {
             Endpoint::Stats => stats::stats(&self, query).await,
             Endpoint::Topic(action) => admin::topic(&self, action, query).await,
             Endpoint::Channel(action) => admin::channel(&self, action, query).await,
-            Endpoint::PeekTopic => peek::topic(&self, query).await,
-            Endpoint::PeekChannel => peek::channel(&self, query).await,
+            Endpoint::PeekTopic => {
+                self.gate.admit(headers)?;
+                peek::topic(&self, query).await
+            }
+            Endpoint::PeekChannel => {
+                self.gate.admit(headers)?;
+                peek::channel(&self, query).await
+            }
             Endpoint::ReadConfig => settings::read(&self, param),
             Endpoint::WriteConfig => settings::write(&self, param, body).await,
             Endpoint::Metrics => metrics::metrics(&self).await,

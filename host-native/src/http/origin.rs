@@ -60,13 +60,14 @@ fn default_port(scheme: &str) -> Option<u16> {
 }
 
 /// A name or an address, and perhaps a port, as in `Host`.
-struct Authority {
+pub(crate) struct Authority {
     host: String,
     port: Option<u16>,
 }
 
 impl Authority {
-    fn parse(text: &str) -> Option<Self> {
+    /// Reads the value of `Host`; `None` for nonsense.
+    pub(crate) fn parse(text: &str) -> Option<Self> {
         let text = text.trim();
         // The colons of an IPv6 address are inside its brackets.
         let name_end = text.rfind(']').map_or(0, |bracket| bracket + 1);
@@ -75,6 +76,16 @@ impl Authority {
             None => (text, None),
         };
         Some(Self { host: normal_host(host)?, port })
+    }
+
+    /// The name in lower case, or the address; one of IPv6 in its brackets.
+    pub(crate) fn host(&self) -> &str {
+        &self.host
+    }
+
+    /// The port that is named.
+    pub(crate) fn port(&self) -> Option<u16> {
+        self.port
     }
 
     /// Whether a page of `origin` was read from this address; `ports` are those of `X-Forwarded-Port`.

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use bytes::Bytes;
 use futures::stream::BoxStream;
 use futures::{Stream, StreamExt as _};
-use hyper::header::{ALLOW, CONNECTION, CONTENT_TYPE, HeaderName, HeaderValue, LOCATION};
+use hyper::header::{ALLOW, CONNECTION, CONTENT_TYPE, HeaderName, HeaderValue, LOCATION, WWW_AUTHENTICATE};
 use hyper::{Method, Response, StatusCode};
 use serde::Serialize;
 
@@ -152,7 +152,11 @@ fn undressed(decoration: Decoration, outcome: Outcome) -> Answer {
         Err(failure) if decoration == Decoration::V1 => (failure.status, Some(JSON), error_body(&failure.message)),
         Err(failure) => (failure.status, Some(TEXT), into_bytes(failure.message)),
     };
-    plain(status, content_type, body)
+    let mut answer = plain(status, content_type, body);
+    if status == StatusCode::UNAUTHORIZED {
+        answer.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+    }
+    answer
 }
 
 fn plain(status: StatusCode, content_type: Option<HeaderValue>, body: Bytes) -> Answer {

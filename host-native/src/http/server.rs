@@ -33,6 +33,8 @@ pub(crate) struct Peer {
     pub(crate) address: String,
     /// The stream is in TLS.
     pub(crate) secure: bool,
+    /// It came to a loopback address, so it is on this machine.
+    pub(crate) loopback: bool,
 }
 
 /// The connections of a listener: each on one of the worker threads, all to be ended together.
@@ -72,7 +74,11 @@ impl<S: Service> Connections<S> {
     }
 
     fn accept(&self, socket: Accepted, address: String, tls: Option<TlsAcceptor>) {
-        let peer = Peer { address, secure: tls.is_some() };
+        let loopback = match &socket {
+            Accepted::Tcp(socket) => socket.local_addr().is_ok_and(|local| local.ip().to_canonical().is_loopback()),
+            Accepted::Unix(_) => false,
+        };
+        let peer = Peer { address, secure: tls.is_some(), loopback };
         match (socket, tls) {
             (Accepted::Tcp(socket), None) => self.serve(peer, async { TcpStream::from_std(socket) }),
             (Accepted::Unix(socket), None) => self.serve(peer, async { UnixStream::from_std(socket) }),

@@ -25,9 +25,9 @@ pub(crate) trait Service: Send + Sync + 'static {
     /// Where to ask for it.
     fn routes(&self) -> &[Route<Self::Endpoint>];
 
-    /// The answer to a peer that gets no other, whatever it asks for.
-    fn refusal(&self, peer: &Peer) -> Option<Answer> {
-        _ = peer;
+    /// The answer to a request that is not looked into any further.
+    fn refusal(&self, peer: &Peer, request: Request<'_>) -> Option<Answer> {
+        _ = (peer, request);
         None
     }
 
@@ -59,10 +59,10 @@ pub(crate) struct Call<'a> {
 
 /// The head of a request.
 #[derive(Clone, Copy)]
-pub(super) struct Request<'a> {
-    pub(super) method: &'a Method,
-    pub(super) target: &'a Target,
-    pub(super) headers: &'a HeaderMap,
+pub(crate) struct Request<'a> {
+    pub(crate) method: &'a Method,
+    pub(crate) target: &'a Target,
+    pub(crate) headers: &'a HeaderMap,
 }
 
 /// Answers one request. Of its body nothing is left to read if the connection can be used again; else the answer is made
@@ -85,7 +85,7 @@ async fn find_and_call<S: Service>(
     request: Request<'_>,
     body: &mut RequestBody,
 ) -> Answer {
-    if let Some(refusal) = service.refusal(peer) {
+    if let Some(refusal) = service.refusal(peer, request) {
         return refusal;
     }
     let Request { method, target, headers } = request;

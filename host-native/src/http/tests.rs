@@ -13,6 +13,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
 
+use super::gate::Gate;
 use super::{Api, Ports, serve};
 use crate::config::NsqdOptions;
 use crate::config::nsqd::TlsRequired;
@@ -62,7 +63,8 @@ impl Server {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let ports = Ports { tcp: None, http: Some(address.port()), https: None };
-        let api = Arc::new(Api { node, options: watch::Sender::new(options), log: log_handle(), ports });
+        let gate = Gate::of(&options).unwrap();
+        let api = Arc::new(Api { node, options: watch::Sender::new(options), log: log_handle(), ports, gate });
         let (stop, stopped) = oneshot::channel();
         let workers = Arc::new(Workers::start(1).unwrap());
         let serving = serve(Listener::Tcp(listener), api.clone(), workers, async { _ = stopped.await });
@@ -112,11 +114,11 @@ impl Connection {
 }
 
 fn post(target: &str, body: &str) -> String {
-    format!("POST {target} HTTP/1.1\r\nHost: x\r\nContent-Length: {}\r\n\r\n{body}", body.len())
+    format!("POST {target} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {}\r\n\r\n{body}", body.len())
 }
 
 fn get(target: &str) -> String {
-    format!("GET {target} HTTP/1.1\r\nHost: x\r\n\r\n")
+    format!("GET {target} HTTP/1.1\r\nHost: localhost\r\n\r\n")
 }
 
 #[tokio::test]
@@ -160,7 +162,7 @@ async fn a_body_too_large_is_refused_and_the_answer_read() {
 #[tokio::test]
 async fn a_client_that_asks_first_need_not_send() {
     let server = Server::start(NsqdOptions::default()).await;
-    let head = "POST /pub?topic=t HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: ";
+    let head = "POST /pub?topic=t HTTP/1.1\r\nHost: localhost\r\nExpect: 100-continue\r\nContent-Length: ";
     let refused = server.ask(&format!("{head}1001\r\n\r\n")).await;
     assert!(refused.starts_with("HTTP/1.1 413 "), "{refused}");
     let mut connection = server.connect().await;
@@ -179,12 +181,12 @@ async fn chunks_are_bounded_too() {
         ("/mpub?topic=t", "BODY_TOO_BIG"),
         ("/mpub?topic=t&binary=true", "BODY_TOO_BIG"),
     ] {
-        let head = format!("POST {target} HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n");
+        let head = format!("POST {target} HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n");
         let refused = server.ask(&format!("{head}{}0\r\n\r\n", chunk.repeat(3))).await;
         assert!(refused.ends_with(&format!("{{\"message\":\"{message}\"}}")), "{refused}");
     }
     // An endless body on an endpoint that wants none.
-    let head = "POST /topic/create?topic=u HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n";
+    let head = "POST /topic/create?topic=u HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n";
     let created = server.ask(&format!("{head}{}", chunk.repeat(20))).await;
     assert!(created.starts_with("HTTP/1.1 200 OK\n") && created.contains("\nConnection: close\n"), "{created}");
     assert_eq!(server.api.node.stats(None, None, false).iter().map(|topic| topic.message_count).sum::<u64>(), 0);

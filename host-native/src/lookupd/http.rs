@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use hyper::header::HeaderMap;
 use hyper::{Method, StatusCode};
 use sansq_core::lookup::{DebugEntry, Lookup, PeerInfo};
 use sansq_core::name::{ChannelName, TopicName};
@@ -11,11 +12,12 @@ use serde::Serialize;
 use super::State;
 use crate::config::NSQ_VERSION;
 use crate::http::endpoints::DebugPage;
+use crate::http::gate::Gate;
 use crate::http::query::Query;
 use crate::http::respond::Decoration::{Plain, Raw, V1};
-use crate::http::respond::{Failure, Outcome, Reply};
+use crate::http::respond::{Answer, Failure, Outcome, Reply};
 use crate::http::routing::{Route, quiet, route};
-use crate::http::{Call, Service, debug};
+use crate::http::{Call, Peer, Request, Service, debug, refused};
 
 /// Bytes of a request's body, of which none has a use, that are read.
 const BODY_BYTES_MAX: usize = 1024 * 1024;
@@ -70,6 +72,8 @@ static ROUTES: &[Route<Endpoint>] = &[
 /// The API.
 pub(super) struct Api {
     pub(super) state: Arc<State>,
+    /// Who is let in.
+    pub(super) gate: Gate,
 }
 
 impl Service for Api {
@@ -79,8 +83,16 @@ impl Service for Api {
         ROUTES
     }
 
+    fn refusal(&self, peer: &Peer, request: Request<'_>) -> Option<Answer> {
+        self.gate.check_change(request).err().map(|failure| refused(peer, request, failure))
+    }
+
     fn discarded_bytes_max(&self) -> usize {
         BODY_BYTES_MAX
+    }
+
+    fn finish(&self, headers: &HeaderMap, answer: Answer) -> Answer {
+        self.gate.tell_allowed(headers, answer)
     }
 
     async fn call(self: Arc<Self>, endpoint: Endpoint, call: Call<'_>) -> Outcome {

@@ -19,6 +19,7 @@ use tokio::task::JoinHandle;
 
 use crate::config::{NSQ_VERSION, NsqlookupdOptions, hostname, nsqlookupd, version_text};
 use crate::daemon::Addresses;
+use crate::http::gate::Gate;
 use crate::http::serve;
 use crate::node::Clock;
 use crate::process;
@@ -57,6 +58,7 @@ impl Lookupd {
     /// Starts nsqlookupd: listens.
     pub async fn start(options: NsqlookupdOptions) -> Result<Self> {
         tracing::info!("{}", version_text("nsqlookupd"));
+        let gate = Gate::of_origins(&options.http_allowed_origins).map_err(instantiating)?;
         let (tcp_listener, tcp) = Listener::bind(&options.tcp_address).await.map_err(instantiating)?;
         let (http_listener, http) = Listener::bind(&options.http_address).await.map_err(instantiating)?;
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
@@ -70,10 +72,11 @@ impl Lookupd {
             async move { tcp_listener.accept_all("TCP", accepted).await }
         });
         let (stop_serving, mut stopped) = watch::channel(false);
-        let serving = tokio::spawn(serve(http_listener, Arc::new(http::Api { state }), workers.clone(), async move {
-            // An error means that the daemon is gone, which is the same order.
-            _ = stopped.wait_for(|stop| *stop).await;
-        }));
+        let serving =
+            tokio::spawn(serve(http_listener, Arc::new(http::Api { state, gate }), workers.clone(), async move {
+                // An error means that the daemon is gone, which is the same order.
+                _ = stopped.wait_for(|stop| *stop).await;
+            }));
         let addresses = Addresses { tcp: tcp.address, http: Some(http.address), https: None };
         Ok(Self { workers, accepting, serving, stop_serving, addresses })
     }

@@ -1,5 +1,7 @@
 //! The nsqlookupd and the nsqadmin that run beside the broker, in the same process: where they listen, and whom they ask.
 
+use std::path::PathBuf;
+
 use crate::config::{ListenAddress, NsqadminOptions, NsqdOptions, NsqlookupdOptions};
 
 /// How far an nsqlookupd's ports are from an nsqd's, by default: 4160 and 4161 from 4150 and 4151.
@@ -21,11 +23,12 @@ pub(super) fn beside(options: &NsqdOptions) -> Option<NsqlookupdOptions> {
 }
 
 /// The options of an nsqadmin that shows what an nsqlookupd with these knows, whose HTTP side is at `lookup` now: on the same
-/// interfaces, ten ports further. `None` where there are no more ports.
-pub(super) fn shown(nsqlookupd: &NsqlookupdOptions, lookup: String) -> Option<NsqadminOptions> {
+/// interfaces, ten ports further. It shows the nsqd its own token. `None` where there are no more ports.
+pub(super) fn shown(nsqlookupd: &NsqlookupdOptions, lookup: String, token_file: PathBuf) -> Option<NsqadminOptions> {
     Some(NsqadminOptions {
         http_address: further(&nsqlookupd.http_address)?,
         lookupd_http_addresses: vec![lookup],
+        nsqd_http_token_file: token_file,
         ..NsqadminOptions::default()
     })
 }
@@ -79,12 +82,13 @@ mod tests {
             http_address: ListenAddress::parse(http).unwrap(),
             ..NsqlookupdOptions::default()
         };
-        let found = shown(&lookupd("127.0.0.1:4161"), "127.0.0.1:4161".to_owned()).unwrap();
+        let found = shown(&lookupd("127.0.0.1:4161"), "127.0.0.1:4161".to_owned(), "token".into()).unwrap();
+        assert_eq!(found.nsqd_http_token_file, PathBuf::from("token"));
         assert_eq!(found.http_address.to_string(), "127.0.0.1:4171");
         assert_eq!(found.lookupd_http_addresses, ["127.0.0.1:4161"]);
         assert!(found.checked().is_ok());
-        assert_eq!(shown(&lookupd(":0"), "a:1".to_owned()).unwrap().http_address.to_string(), ":0");
-        assert_eq!(shown(&lookupd(":65530"), "a:1".to_owned()), None);
+        assert_eq!(shown(&lookupd(":0"), "a:1".to_owned(), PathBuf::new()).unwrap().http_address.to_string(), ":0");
+        assert_eq!(shown(&lookupd(":65530"), "a:1".to_owned(), PathBuf::new()), None);
     }
 
     #[test]

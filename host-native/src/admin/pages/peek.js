@@ -46,9 +46,12 @@ export function PeekDrawer({ topic, channel, close }) {
     <p class="muted">${channel ? 'Nothing is consumed by looking.' : 'What no channel has got yet. Nothing is consumed by looking.'} Taken at one moment, not live.</p>
     ${error && html`<div class="banner bad" role="alert">${icon('warning')}<p>${error}</p></div>`}
     ${!peek && !error && html`<p class="loading" role="status">Looking…</p>`}
-    ${peek && html`<${Where} peek=${peek} /><${Messages} messages=${peek.messages ?? []} />`}
+    ${peek && html`<${Where} peek=${peek} />${looked(peek) && html`<${Messages} messages=${peek.messages ?? []} />`}`}
   </${Modal}>`
 }
+
+/** Whether any of them could be looked into: that there is no message is known only then. @param {Peek} peek */
+const looked = ({ nodes }) => !nodes?.length || nodes.some(({ supported, error }) => supported && !error)
 
 /** How much there is, and where one cannot look. @param {{ peek: Peek }} props */
 function Where({ peek }) {
@@ -59,7 +62,7 @@ function Where({ peek }) {
   const told = waiting.map(({ node, in_memory = 0, on_disk = 0 }) => `${format.count(in_memory + on_disk)} on ${node}${on_disk > 0 ? ` (${format.count(on_disk)} on disk)` : ''}`)
   return html`
     ${foreign.length > 0 && html`<p class="caution">${format.listing(foreign.map(({ node }) => node))} cannot be looked into: the nsqd there is not Sansq's.</p>`}
-    ${failed.map(({ node, error }) => html`<p class="caution">${node}: ${error}</p>`)}
+    ${failed.map(({ node, error = '' }) => html`<p class="caution">${node}${error.startsWith('does not ') ? ' ' : ': '}${error}</p>`)}
     ${told.length > 0 && html`<p class="muted">Waiting: ${format.listing(told)}. Here are the first of them, and those in flight and deferred.</p>`}`
 }
 

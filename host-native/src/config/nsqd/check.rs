@@ -51,7 +51,8 @@ pub enum InvalidOptions {
 const TOPOLOGY_AWARE_CONSUMPTION: &str = "topology-aware-consumption";
 
 /// Flags of which every use is meant to close a door.
-const PROTECTIONS: [&str; 5] = ["tls-cert", "tls-key", "tls-required", "tls-client-auth-policy", "auth-http-address"];
+const PROTECTIONS: [&str; 6] =
+    ["tls-cert", "tls-key", "tls-required", "tls-client-auth-policy", "auth-http-address", "http-token-file"];
 
 /// Why `PUT /config/:opt` was refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]

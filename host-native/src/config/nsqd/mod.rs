@@ -191,6 +191,15 @@ options! {
             "How long a new connection may take to name its protocol before it is closed. 0 stands for any time.";
     }
 
+    group "HTTP access": "Who may use the HTTP API, beyond what the reference asks. Programs may, as ever." {
+        "http-token-file" <"FILE"> => http_token_file: PathBuf = PathBuf::new(),
+            "A file with a token. Who sends it (Authorization: Bearer) may look into messages: /topic/peek and /channel/peek. Without it everybody may, and nobody while there is an --auth-http-address.";
+        "http-allowed-host" <"HOST"> key "http_allowed_hosts" => http_allowed_hosts: Vec<String> = Vec::new(),
+            "A name under which the HTTP API may be asked over loopback. Addresses, names without a dot, the host's name and --broadcast-address may be used anyway; other names are refused, since a web page could have made them mean this machine.";
+        "http-allowed-origin" <"ORIGIN"> key "http_allowed_origins" => http_allowed_origins: Vec<String> = Vec::new(),
+            "A web site, such as https://tools.example, whose pages may have something changed over HTTP and read the answers. Pages of other sites than nsqd's own address may not.";
+    }
+
     group "Without effect": "Accepted, so that commands written for nsqd work unchanged." {
         builtin "verbose" = Deprecated, "Once chose the log level; use --log-level instead.";
         builtin "worker-id" = Deprecated, "Once numbered the node; use --node-id instead.";

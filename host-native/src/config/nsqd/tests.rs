@@ -69,6 +69,9 @@ const DEFAULTS: &[(&str, &str)] = &[
     ("publish_ack", "accepted"),
     ("log_format", "text"),
     ("magic_timeout", "30000000000"),
+    ("http_token_file", ""),
+    ("http_allowed_hosts", "[]"),
+    ("http_allowed_origins", "[]"),
 ];
 
 #[test]
