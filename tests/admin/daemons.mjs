@@ -83,8 +83,8 @@ class Daemon {
   }
 }
 
-/** Starts a cluster, and ends it with the test. `flags` are nsqadmin's. */
-export async function cluster(t, { nsqds = 1, lookupds = 1, flags = [], direct = false } = {}) {
+/** Starts a cluster, and ends it with the test. `flags` are nsqadmin's, `nsqdFlags` those of each nsqd. */
+export async function cluster(t, { nsqds = 1, lookupds = 1, flags = [], nsqdFlags = [], direct = false } = {}) {
   const paths = []
   const daemons = []
   const closing = []
@@ -106,7 +106,7 @@ export async function cluster(t, { nsqds = 1, lookupds = 1, flags = [], direct =
       const path = await mkdtemp(join(tmpdir(), 'sansq-admin-'))
       paths.push(path)
       const known = lookup.map((one) => `--lookupd-tcp-address=${one.addresses.TCP}`)
-      return launch('nsqd', [...listen('tcp', 'http'), `--data-path=${path}`, '--broadcast-address=127.0.0.1', `--node-id=${at + 1}`, ...known])
+      return launch('nsqd', [...listen('tcp', 'http'), `--data-path=${path}`, '--broadcast-address=127.0.0.1', `--node-id=${at + 1}`, ...known, ...nsqdFlags])
     }),
   )
   // One who is started again must be found again, whatever it is told.

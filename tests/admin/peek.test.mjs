@@ -26,6 +26,17 @@ test('messages are looked at, and stay where they are', async (t) => {
   assert.deepEqual({ depth, deferred_count, message_count }, { depth: 2, deferred_count: 1, message_count: 3 })
 })
 
+test('what keeps one from looking is said, and not that there is nothing', async (t) => {
+  const made = await cluster(t, { nsqdFlags: ['--auth-http-address=127.0.0.1:1'] })
+  await made.topic('orders', ['mail'])
+  await made.publish('orders', ['secret'])
+  const page = await open(t, made, '/topics/orders/mail')
+  await page.click('[data-action=peek]')
+  await shows(page, '.drawer .caution', `${made.nodes[0].http} does not show messages: it has auth servers`)
+  await shows(page, '.drawer .caution', '--nsqd-http-token-file')
+  assert.equal(await page.locator('.drawer .none, .drawer .messages').count(), 0)
+})
+
 for (const [name, options] of [['light', LIGHT], ['dark', DARK]]) {
   test(`the drawer is readable: ${name}`, async (t) => {
     const made = await cluster(t)
