@@ -30,6 +30,8 @@ struct Case {
 const PEM: &[Is] = &[Is::Missing, Is::Directory, Is::Empty, Is::Nonsense];
 /// A config file may be empty.
 const CONFIG: &[Is] = &[Is::Missing, Is::Directory, Is::Nonsense];
+/// One word, where the nonsense has several.
+const WORD: &[Is] = PEM;
 const DIRECTORY: &[Is] = &[Is::Missing, Is::Empty];
 
 const NSQD: &[&str] = &["--tcp-address=127.0.0.1:0", "--http-address=127.0.0.1:0"];
@@ -46,6 +48,7 @@ fn cases() -> Vec<Case> {
             case(program, "--tls-root-ca-file=", NSQD, PEM),
             case(program, "--tls-cert=", &["--tls-key=KEY"], PEM),
             case(program, "--tls-key=", &["--tls-cert=GOOD"], PEM),
+            case(program, "--http-token-file=", NSQD, WORD),
         ]);
     }
     cases.extend([
@@ -65,6 +68,7 @@ fn cases() -> Vec<Case> {
             PEM,
         ),
         case("nsqadmin", "--dev-static-dir=", ADMIN, DIRECTORY),
+        case("nsqadmin", "--nsqd-http-token-file=", ADMIN, WORD),
         case("nsq_to_http", "--http-client-tls-root-ca-file=", TO_HTTP, PEM),
         case(
             "nsq_to_http",
