@@ -242,7 +242,7 @@ impl Channel {
             consumer.requeue_count += 1;
         });
         if delay.is_zero() {
-            self.queue.push_memory(landed(&flight, None));
+            self.queue.push_returned(landed(&flight, None));
         } else {
             let run = landed(&flight, Some(cx.now.wall + delay));
             self.deferred.push(cx.now.mono + delay, run);
@@ -250,7 +250,8 @@ impl Channel {
         Ok(())
     }
 
-    /// Hands messages to consumers that want them, in turn, as long as there are both; then sees to reading ahead.
+    /// Hands messages to consumers that want them, in turn, as long as there are both; then sees to what has come back beyond
+    /// its limit, and to reading ahead.
     pub(crate) fn pump(&mut self, cx: &mut Context<'_>) {
         if self.paused {
             return;
@@ -277,7 +278,13 @@ impl Channel {
                 self.deliver(conn, run, cx);
             }
         }
-        if self.consumers.any_ready() {
+        let capacity = cx.config.mem_queue_size;
+        if self.queue.is_crowded(capacity) {
+            self.queue.put_back(cx.now.mono, capacity, super::stored(cx.config), cx.out);
+        }
+        // What is owed a turn is read though all consumers are busy just now: with RDY 1 there would never be one that is not.
+        let wanted = self.consumers.any_ready() || self.queue.is_owed() && self.consumers.len() > 0;
+        if wanted && !self.queue.is_crowded(capacity) {
             self.queue.read_ahead(cx.out);
         }
     }
@@ -341,11 +348,11 @@ impl Channel {
             self.consumers.update(flight.conn, |consumer| consumer.in_flight = consumer.in_flight.saturating_sub(1));
             let run = landed(&flight, None);
             self.tell(Moved::TimedOut, &run, cx);
-            self.queue.push_memory(run);
+            self.queue.push_returned(run);
         }
         while let Some(run) = self.deferred.pop_due(now) {
             self.tell(Moved::Due, &run, cx);
-            self.queue.push_memory(run);
+            self.queue.push_returned(run);
         }
         self.queue.handle_timeout(now, cx.out);
         self.pump(cx);
@@ -357,9 +364,10 @@ impl Channel {
         for run in arrival.kept {
             match run.batch.due().filter(|&due| due > cx.now.wall) {
                 Some(due) => self.deferred.push(cx.now.instant_of(due), run),
-                None => self.queue.push_memory(run),
+                None => self.queue.push_kept(run),
             }
         }
+        arrival.returned.into_iter().for_each(|run| self.queue.push_returned(run));
         for run in arrival.runs {
             match run.batch.due().filter(|&due| due > cx.now.wall) {
                 Some(due) => self.deferred.push(cx.now.instant_of(due), run),

@@ -16,6 +16,7 @@ mod ledger;
 mod output;
 mod peek;
 mod queue;
+mod returned;
 mod stats;
 #[cfg(test)]
 mod tests;
@@ -430,10 +431,7 @@ impl Topic {
 
     /// How far a message must get that goes to a log.
     fn stored(&self) -> Durability {
-        match self.config.publish_ack {
-            PublishAck::Synced => Durability::Synced,
-            PublishAck::Accepted | PublishAck::Written => Durability::Written,
-        }
+        stored(&self.config)
     }
 
     fn fans_out(&self) -> bool {
@@ -614,6 +612,14 @@ impl Topic {
             let Some((_, name)) = self.wakeups.pop_first() else { return };
             arm(&mut self.wakeups, &name, channel);
         }
+    }
+}
+
+/// How far a message must get that goes to a log.
+fn stored(config: &Config) -> Durability {
+    match config.publish_ack {
+        PublishAck::Synced => Durability::Synced,
+        PublishAck::Accepted | PublishAck::Written => Durability::Written,
     }
 }
 

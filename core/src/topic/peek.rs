@@ -1,6 +1,6 @@
 //! Looking at messages without taking them: what a topic and its channels hold in memory, and where.
 
-use crate::message::{Message, Run};
+use crate::message::Message;
 use crate::protocol::ConnId;
 use crate::time::Instant;
 
@@ -32,9 +32,9 @@ pub struct Peeked<'a> {
     pub message: Message<'a>,
 }
 
-/// Shows the first `limit` messages of `runs`.
-pub(super) fn queued<'a>(runs: impl Iterator<Item = &'a Run>, limit: usize, look: &mut impl FnMut(Peeked<'_>)) {
-    for message in runs.flat_map(Run::messages).take(limit) {
+/// Shows the first `limit` of `messages`.
+pub(super) fn queued<'a>(messages: impl Iterator<Item = Message<'a>>, limit: usize, look: &mut impl FnMut(Peeked<'_>)) {
+    for message in messages.take(limit) {
         look(Peeked { place: Place::Queued, message });
     }
 }

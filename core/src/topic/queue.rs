@@ -1,21 +1,26 @@
-//! One queue of messages, a topic's own or a channel's: memory up to a limit, then the log. Owns the order (memory before
-//! what was read from the log before what is unread there), the count of what is where, and every storage operation on its
-//! log. Knows nothing of consumers or fan-out.
+//! One queue of messages, a topic's own or a channel's: memory up to a limit, then the log. Owns the order, the count of what
+//! is where, and every storage operation on its log. Knows nothing of consumers or fan-out.
 //!
-//! - New messages go to memory only while the log has nothing unread, so a backlog keeps its order.
-//! - What comes back (requeued, timed out) goes to the tail in memory whatever the limit: it was in memory anyway.
+//! - *New* messages, which were never delivered, keep their order: memory before what was read from the log before what is
+//!   unread there. They go to memory only while the log has nothing unread.
+//! - What comes *back* (requeued, timed out, deferred and due) waits apart, in the order it came. While both wait they take
+//!   turns, one message each, so neither starves the other. If it is the turn of new messages and they are all unread, what came
+//!   back goes on meanwhile, and the log [is to be read](Queue::is_owed).
+//! - What comes back stays in memory whatever the limit, up to another one: beyond that it is appended to the log, behind all
+//!   that is there. See [`Returned`].
 //! - An append with nothing unread before it is *taken*: the messages stay here and are never read back.
 
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use crate::message::Run;
+use crate::message::{Message, Run};
 use crate::name::LogId;
 use crate::storage::{Durability, OpId, StorageCompletion, StorageEffect, StorageError, StorageReply};
 use crate::time::Instant;
 
 use super::ledger::Ledger;
 use super::output::{Event, Outbox};
+use super::returned::Returned;
 
 /// Bytes read from a log at a time.
 const READ_BYTES: u32 = 256 * 1024;
@@ -31,6 +36,11 @@ const READ_RETRY_DELAY: Duration = Duration::from_secs(1);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Ticket(pub(crate) u64);
 
+impl Ticket {
+    /// Nobody waits.
+    const NOBODY: Self = Self(0);
+}
+
 /// What became of an append, for whoever holds the ticket.
 pub(crate) type Settled = (Ticket, Result<(), StorageError>);
 
@@ -43,6 +53,8 @@ pub(crate) struct Arrival {
     pub(crate) settled: Option<Settled>,
     /// To be kept in memory, since the append failed and nobody else has them.
     pub(crate) kept: Vec<Run>,
+    /// To be kept in memory, where they came from, since the append failed.
+    pub(crate) returned: Vec<Run>,
     /// What is not in, since the append failed and the publisher is told.
     pub(crate) refused: Vec<Run>,
 }
@@ -56,6 +68,20 @@ pub(crate) enum OnFailure {
     Keep,
     /// The topic's log has them, where they are safe: they are appended again, until that succeeds.
     Retry,
+    /// They had come back, and do so again.
+    Return,
+}
+
+/// Which message is next while both kinds wait.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Turn {
+    /// A new one.
+    #[default]
+    New,
+    /// A new one, since one that came back was the last.
+    Owed,
+    /// One that came back, since a new one was the last.
+    Back,
 }
 
 #[derive(Clone, Debug)]
@@ -74,10 +100,11 @@ struct Append {
 
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Queue {
+    /// New messages; none of them is on the log.
     memory: VecDeque<Run>,
     memory_len: usize,
-    /// Messages in memory whose record is on the log still.
-    memory_logged: usize,
+    returned: Returned,
+    turn: Turn,
     log: Option<Log>,
 }
 
@@ -102,6 +129,10 @@ struct Log {
     /// Appends that failed and why; they are to be tried again, all at that time.
     failed: Vec<(Append, StorageError)>,
     append_retry_at: Option<Instant>,
+    /// What came back is being appended.
+    putting_back: bool,
+    /// That failed, and is not tried again before this time.
+    put_back_after: Option<Instant>,
     /// Appends that fail are not tried again.
     given_up: bool,
     /// Body bytes of the appends, and how many of them are not taken.
@@ -115,7 +146,7 @@ pub(crate) fn messages_in(runs: &[Run]) -> u64 {
     runs.iter().map(|run| u64::from(run.len())).sum()
 }
 
-fn bytes_in(run: &Run) -> usize {
+pub(super) fn bytes_in(run: &Run) -> usize {
     if run.len() == run.batch.len() {
         return run.batch.body_bytes();
     }
@@ -141,6 +172,8 @@ impl Queue {
             appends: VecDeque::new(),
             failed: Vec::new(),
             append_retry_at: None,
+            putting_back: false,
+            put_back_after: None,
             given_up: false,
             appending_bytes: 0,
             appending_untaken: 0,
@@ -160,7 +193,8 @@ impl Queue {
 
     /// Messages waiting, in memory and on disk.
     pub(crate) fn depth(&self) -> u64 {
-        self.memory_len as u64 + self.log.as_ref().map_or(0, |log| log.unread + log.staged_len as u64)
+        let in_memory = (self.memory_len + self.returned.len()) as u64;
+        in_memory + self.log.as_ref().map_or(0, |log| log.unread + log.staged_len as u64)
     }
 
     /// Messages on their way to the log, not waiting yet.
@@ -172,16 +206,28 @@ impl Queue {
 
     /// Messages waiting that are on disk, whether they were read from there or not.
     pub(crate) fn backend_depth(&self) -> u64 {
-        self.depth() - (self.memory_len - self.memory_logged) as u64
+        self.depth() - (self.memory_len + self.returned.len() - self.returned.logged()) as u64
     }
 
-    /// The runs that [`take`](Self::take) can give without reading, in that order.
-    pub(crate) fn at_hand(&self) -> impl Iterator<Item = &Run> {
-        self.memory.iter().chain(self.log.iter().flat_map(|log| &log.staged))
+    /// The messages that [`take`](Self::take) can give without reading, in that order.
+    pub(crate) fn at_hand(&self) -> impl Iterator<Item = Message<'_>> {
+        let new = self.memory.iter().chain(self.log.iter().flat_map(|log| &log.staged));
+        let mut new = new.flat_map(Run::messages).peekable();
+        let mut returned = self.returned.messages().peekable();
+        let mut is_new = self.turn != Turn::Back;
+        std::iter::from_fn(move || {
+            let takes_new = if is_new { new.peek().is_some() } else { returned.peek().is_none() };
+            is_new = !takes_new;
+            if takes_new { new.next() } else { returned.next() }
+        })
     }
 
     /// Messages that [`take`](Self::take) can give without reading.
     pub(crate) fn takeable(&self) -> usize {
+        self.new_at_hand() + self.returned.len()
+    }
+
+    fn new_at_hand(&self) -> usize {
         self.memory_len + self.log.as_ref().map_or(0, |log| log.staged_len)
     }
 
@@ -189,21 +235,34 @@ impl Queue {
     pub(crate) fn room(&self, capacity: usize) -> usize {
         match &self.log {
             Some(log) if log.is_backlogged() => 0,
-            _ => capacity.saturating_sub(self.memory_len),
+            _ => capacity.saturating_sub(self.memory_len + self.returned.len()),
         }
     }
 
-    /// Adds a run at memory's tail; the caller saw to the limit.
+    /// Adds a new run, which is on no log, at memory's tail; the caller saw to the limit.
     pub(crate) fn push_memory(&mut self, run: Run) {
+        debug_assert_eq!(run.origin, 0);
         self.memory_len += run.len() as usize;
-        if run.origin != 0 {
-            self.memory_logged += run.len() as usize;
-        }
         self.memory.push_back(run);
     }
 
-    /// Takes off memory's tail beyond `capacity`.
+    /// Adds a run that came back.
+    pub(crate) fn push_returned(&mut self, run: Run) {
+        self.returned.push(run);
+    }
+
+    /// Adds a run that could not be appended. It is behind memory; but if the log has a backlog, nothing tells its place, and it
+    /// waits with what came back, so as not to keep the backlog waiting.
+    pub(crate) fn push_kept(&mut self, run: Run) {
+        match &self.log {
+            Some(log) if log.is_backlogged() => self.push_returned(run),
+            _ => self.push_memory(run),
+        }
+    }
+
+    /// Takes off memory's tail beyond `capacity`. What came back stays.
     pub(crate) fn truncate_memory(&mut self, capacity: usize) -> Vec<Run> {
+        let capacity = capacity.saturating_sub(self.returned.len());
         let mut dropped = Vec::new();
         while self.memory_len > capacity {
             let Some(mut run) = self.memory.pop_back() else { break };
@@ -243,16 +302,29 @@ impl Queue {
         log.staged.push_back(run);
     }
 
-    /// Takes up to `count` messages of one run, stopping after the message that uses up `window` body bytes.
+    /// Takes up to `count` messages of one run, stopping after the message that uses up `window` body bytes. While new messages
+    /// and others wait, it is one of each in turn.
     pub(crate) fn take(&mut self, count: u32, window: i64) -> Option<Run> {
         if count == 0 || window <= 0 {
             return None;
         }
+        if self.returned.is_empty() {
+            // A message that comes back is not delivered again before the new one that waits already.
+            self.turn = Turn::New;
+            return self.take_new(count, window);
+        }
+        let is_alone = self.new_at_hand() == 0;
+        if is_alone || self.turn == Turn::Back {
+            self.turn = Turn::Owed;
+            return self.returned.take(if is_alone { count } else { 1 }, window);
+        }
+        self.turn = Turn::Back;
+        self.take_new(1, window)
+    }
+
+    fn take_new(&mut self, count: u32, window: i64) -> Option<Run> {
         if let Some(run) = take_front(&mut self.memory, count, window) {
             self.memory_len -= run.len() as usize;
-            if run.origin != 0 {
-                self.memory_logged -= run.len() as usize;
-            }
             return Some(run);
         }
         let log = self.log.as_mut()?;
@@ -262,10 +334,33 @@ impl Queue {
         Some(run)
     }
 
+    /// Whether a message that came back was delivered last, and no new one is at hand whose turn it is.
+    pub(crate) fn is_owed(&self) -> bool {
+        self.turn == Turn::Owed && self.new_at_hand() == 0
+    }
+
+    /// Whether [too much](Returned::is_crowded) has come back; what is read now would only be more.
+    pub(crate) fn is_crowded(&self, capacity: usize) -> bool {
+        self.returned.is_crowded(capacity)
+    }
+
+    /// Appends what came back last to the log, if it is [too much](Self::is_crowded). One append at a time: until it is completed
+    /// its messages are in memory.
+    pub(crate) fn put_back(&mut self, now: Instant, capacity: usize, durability: Durability, out: &mut Outbox) {
+        let Some(log) = self.log.as_mut().filter(|log| !log.putting_back && !log.given_up) else { return };
+        if log.put_back_after.is_some_and(|at| now < at) {
+            return;
+        }
+        log.putting_back = true;
+        let runs = self.returned.split_excess(capacity);
+        self.append(runs, durability, Ticket::NOBODY, OnFailure::Return, out);
+    }
+
     /// Reads on if the log has more and there is place for it. Called while somebody wants messages.
     pub(crate) fn read_ahead(&mut self, out: &mut Outbox) {
         let Some(log) = &mut self.log else { return };
-        if log.unread > 0 && !log.reading && log.retry_at.is_none() && log.staged_bytes < STAGE_BYTES_MAX / 2 {
+        let may_read = log.unread > 0 && !log.reading && log.retry_at.is_none() && !log.given_up;
+        if may_read && log.staged_bytes < STAGE_BYTES_MAX / 2 {
             log.reading = true;
             out.store(&log.id, StorageEffect::Read { bytes_max: READ_BYTES });
         }
@@ -276,12 +371,8 @@ impl Queue {
         if origin == 0 {
             return;
         }
-        let Some(log) = &mut self.log else { return };
-        log.ledger.finish(origin);
-        match log.ledger.unreleased() {
-            0 => {}
-            RELEASE_BATCH.. => log.release(out),
-            _ => _ = log.release_at.get_or_insert(now + RELEASE_DELAY),
+        if let Some(log) = &mut self.log {
+            log.finish(now, origin, out);
         }
     }
 
@@ -327,13 +418,16 @@ impl Queue {
         let Some(log) = self.log.as_mut().filter(|log| done.op >= log.opened_by) else { return arrival };
         let current = done.op >= log.emptied_by;
         let append = log.pop_append(done.op);
-        if let Some(append) = append.as_ref().filter(|append| append.closes) {
+        if let Some(append) = append.as_ref().filter(|append| append.writes_anew()) {
+            log.putting_back &= append.on_failure != OnFailure::Return;
             if done.result.is_ok() {
                 let runs = append.runs.iter();
                 let origins = runs.flat_map(|run| (run.from..run.to).map(|index| run.origin_of(index)));
-                origins.for_each(|origin| log.ledger.finish(origin));
+                origins.for_each(|origin| log.finish(now, origin, out));
             }
-            log.close(out);
+            if append.closes {
+                log.close(out);
+            }
         }
         match (append, done.result) {
             (Some(append), Ok(_)) => {
@@ -352,7 +446,7 @@ impl Queue {
                         arrival.settled = Some((append.ticket, Err(error)));
                         arrival.refused = if current { append.runs } else { Vec::new() };
                     }
-                    OnFailure::Retry | OnFailure::Keep if log.given_up => {
+                    OnFailure::Retry | OnFailure::Keep | OnFailure::Return if log.given_up => {
                         arrival.settled = Some((append.ticket, Err(error)));
                     }
                     OnFailure::Retry => {
@@ -362,6 +456,10 @@ impl Queue {
                     OnFailure::Keep => {
                         arrival.settled = Some((append.ticket, Ok(())));
                         arrival.kept = append.runs;
+                    }
+                    OnFailure::Return => {
+                        log.put_back_after = Some(now + APPEND_RETRY_DELAY);
+                        arrival.returned = if current { append.runs } else { Vec::new() };
                     }
                 }
             }
@@ -400,7 +498,8 @@ impl Queue {
     /// Throws all messages away.
     pub(crate) fn empty(&mut self, out: &mut Outbox) {
         self.memory.clear();
-        (self.memory_len, self.memory_logged) = (0, 0);
+        self.memory_len = 0;
+        self.returned = Returned::default();
         if let Some(log) = &mut self.log {
             log.forget();
             log.emptied_by = out.store(&log.id, StorageEffect::Empty);
@@ -424,10 +523,16 @@ impl Queue {
         ticket: Ticket,
         out: &mut Outbox,
     ) -> bool {
+        others.extend(self.returned.drain());
         others.extend(self.memory.drain(..));
-        (self.memory_len, self.memory_logged) = (0, 0);
+        self.memory_len = 0;
         let Some(log) = &mut self.log else { return false };
         if others.is_empty() {
+            // What is being written anew is released at its old place before the log closes.
+            if let Some(append) = log.appends.iter_mut().find(|append| append.on_failure == OnFailure::Return) {
+                (append.ticket, append.closes) = (ticket, true);
+                return true;
+            }
             log.close(out);
             return false;
         }
@@ -436,6 +541,13 @@ impl Queue {
         let runs = others;
         log.push_append(Append { op, runs, count: 0, bytes: 0, taken, ticket, on_failure, durability, closes: true });
         true
+    }
+}
+
+impl Append {
+    /// Whether its messages may be on the log already, to be released there once it is completed.
+    fn writes_anew(&self) -> bool {
+        self.closes || self.on_failure == OnFailure::Return
     }
 }
 
@@ -463,6 +575,16 @@ impl Log {
         self.appending_bytes -= append.bytes;
         self.appending_untaken -= usize::from(!append.taken);
         Some(append)
+    }
+
+    /// The message that stood at `origin` is done with.
+    fn finish(&mut self, now: Instant, origin: u64, out: &mut Outbox) {
+        self.ledger.finish(origin);
+        match self.ledger.unreleased() {
+            0 => {}
+            RELEASE_BATCH.. => self.release(out),
+            _ => _ = self.release_at.get_or_insert(now + RELEASE_DELAY),
+        }
     }
 
     fn number(&mut self, runs: &mut [Run]) {
@@ -493,7 +615,8 @@ impl Log {
     }
 }
 
-fn take_front(runs: &mut VecDeque<Run>, count: u32, window: i64) -> Option<Run> {
+/// Takes up to `count` messages of the front run, stopping after the message that uses up `window` body bytes.
+pub(super) fn take_front(runs: &mut VecDeque<Run>, count: u32, window: i64) -> Option<Run> {
     let front = runs.front_mut()?;
     let mut fit = count.min(front.len());
     let mut left = window;

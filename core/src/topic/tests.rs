@@ -8,6 +8,7 @@ mod exit;
 mod failing_disk;
 mod latency;
 mod topology;
+mod turns;
 mod watching;
 
 use super::*;
