@@ -73,6 +73,16 @@ fn what_fails_is_named_and_its_link_leads_there() {
 }
 
 #[test]
+fn a_link_of_another_version_leads_there_with_a_notice_and_no_complaint() {
+    let (status, said, _) = sim(&["--run", "seed=1&s=first-message&at=40@2000000000&h=0123456789abcdef"]);
+    assert_eq!(status, 0, "{said}");
+    assert!(said.contains("another version of the simulator (behaviour 1;"), "{said}");
+    let link = "seed=1&s=first-message&b=4000000000&at=40@2000000000&h=0123456789abcdef";
+    let (status, said, _) = sim(&["--run", link]);
+    assert_eq!((status, said.contains("(behaviour 4000000000;")), (0, true), "{said}");
+}
+
+#[test]
 fn what_makes_no_sense_is_said_and_what_there_is() {
     let (_directory, file) = script("node n1\nproducr p topic=t\n");
     let (status, _, complaint) = sim(&["--scenario", &file]);

@@ -1,5 +1,5 @@
-//! A run as a string: `seed=N&s=SCENARIO&e=STEP@NS ACTION;STEP@NS ACTION&at=STEP@NS&h=HASH`, or `script=` with a whole
-//! script in place of `s=`. What a URL's fragment cannot hold is percent-encoded; reading takes it with or without.
+//! A run as a string: `seed=N&s=SCENARIO&b=BEHAVIOUR&e=STEP@NS ACTION;STEP@NS ACTION&at=STEP@NS&h=HASH`, or `script=` with a
+//! whole script in place of `s=`. What a URL's fragment cannot hold is percent-encoded; reading takes it with or without.
 
 use std::fmt::Write;
 
@@ -7,6 +7,16 @@ use crate::time::Instant;
 
 use super::scenario::scenario;
 use super::script::{Action, ActionError, Script};
+
+/// Which course runs take. It is raised when the same script, seed and edits give another run than before: because brokers or clients
+/// do something else, or a scenario or what a seed draws has changed. A link tells which one it was made with. History:
+///
+/// 1. (Links of then do not tell.)
+/// 2. What comes back takes turns with what was never delivered; seeds draw consumers that give everything back.
+pub const BEHAVIOUR: u32 = 2;
+
+/// What a link was made with that does not tell.
+const BEHAVIOUR_UNTOLD: u32 = 1;
 
 /// An action from outside, and where in the run it was applied.
 #[derive(Clone, Debug)]
@@ -29,6 +39,8 @@ pub(super) struct Link {
     pub(super) edits: Vec<Edit>,
     pub(super) at: Option<Position>,
     pub(super) hash: Option<u64>,
+    /// What it was made with, if it tells.
+    pub(super) behaviour: Option<u32>,
 }
 
 fn wrong(text: String) -> ActionError {
@@ -68,7 +80,11 @@ impl Link {
                     let hash = u64::from_str_radix(value, 16);
                     link.hash = Some(hash.map_err(|_| wrong(format!("{value:?} is not a hash")))?);
                 }
-                _ => return Err(wrong(format!("a link has no {key:?}: it has seed, s or script, e, at and h"))),
+                "b" => {
+                    let number = value.parse().map_err(|_| wrong(format!("{value:?} is not a behaviour: a number")))?;
+                    link.behaviour = Some(number);
+                }
+                _ => return Err(wrong(format!("a link has no {key:?}: it has seed, s or script, b, e, at and h"))),
             }
         }
         if let Some(name) = name {
@@ -76,6 +92,12 @@ impl Link {
         }
         link.script.seed = seed.unwrap_or(link.script.seed);
         Ok(link)
+    }
+
+    /// What it was made with, if that is not [`BEHAVIOUR`] and matters: it tells more than how a run begins.
+    pub(super) fn other_behaviour(&self) -> Option<u32> {
+        let is_of_a_run = self.hash.is_some() || self.at.is_some() || !self.edits.is_empty();
+        Some(self.behaviour.unwrap_or(BEHAVIOUR_UNTOLD)).filter(|&made_with| made_with != BEHAVIOUR && is_of_a_run)
     }
 
     pub(super) fn put(&self) -> String {
@@ -89,6 +111,9 @@ impl Link {
                 out.push_str("&script=");
                 encode(self.script.text(), &mut out);
             }
+        }
+        if let Some(behaviour) = self.behaviour {
+            _ = write!(out, "&b={behaviour}");
         }
         for (index, edit) in self.edits.iter().enumerate() {
             out.push_str(if index == 0 { "&e=" } else { ";" });
@@ -175,7 +200,7 @@ mod tests {
         };
         let edits = vec![edit(4, "publish p body=a;b&c=d 100%"), edit(9, "kill n1")];
         let at = Some(Position { step: 12, at: Instant::from_nanos(34) });
-        let text = Link { script, edits, at, hash: Some(0xabc) }.put();
+        let text = Link { script, edits, at, hash: Some(0xabc), behaviour: Some(7) }.put();
         let read = Link::parse(&text).unwrap();
         assert_eq!(read.put(), text);
         assert_eq!(read.edits[0].action.to_string(), "publish p body=a;b&c=d 100%");
@@ -185,8 +210,30 @@ mod tests {
     }
 
     #[test]
+    fn a_link_of_another_behaviour_is_known_by_its_number_or_by_having_none() {
+        let other = |text: &str| Link::parse(text).unwrap().other_behaviour();
+        assert_eq!(other("seed=5&s=first-message&h=abc"), Some(1));
+        assert_eq!(other("seed=5&s=first-message&b=1&at=3@4"), Some(1));
+        assert_eq!(other("seed=5&s=first-message&b=4000000000&e=2@7 kill n1"), Some(4_000_000_000));
+        assert_eq!(other(&format!("seed=5&s=first-message&b={BEHAVIOUR}&h=abc")), None);
+        assert_eq!(other("seed=5&s=first-message"), None, "it only names a beginning");
+    }
+
+    #[test]
     fn what_is_no_link_is_refused() {
-        for bad in ["seed", "seed=x", "s=nothing", "e=1 kill n1", "e=1@2 nothing", "at=5", "h=xyz", "x=1", "s=%zz"] {
+        for bad in [
+            "seed",
+            "seed=x",
+            "s=nothing",
+            "e=1 kill n1",
+            "e=1@2 nothing",
+            "at=5",
+            "h=xyz",
+            "b=-1",
+            "b=",
+            "x=1",
+            "s=%zz",
+        ] {
             assert!(Link::parse(bad).is_err(), "{bad}");
         }
     }

@@ -62,6 +62,7 @@ use link::{Edit, Link, Position};
 use world::World;
 
 pub use history::{Mark, MarkKind};
+pub use link::BEHAVIOUR;
 pub use lives::LifeKind;
 pub use model::{LATE_MAX, Model, Totals};
 pub use observe::{Checks, Facts, NodeFacts, Observation, Observer, PlaceCounts};
@@ -78,6 +79,8 @@ pub use world::Violation;
 
 /// Snapshots kept; when there are more, every other one goes and they are taken half as often.
 const SNAPSHOTS_MAX: usize = 32;
+/// Whom marks about the link concern that a run was opened from.
+const LINK: &str = "link";
 /// Steps between the first snapshots.
 const SNAPSHOT_STEPS: u64 = 512;
 
@@ -148,10 +151,12 @@ impl Simulation {
         self
     }
 
-    /// The run that a [`link`](Self::link) is about, where the link says. If its hash is not that of the link, which a
-    /// different version of this program can be the reason of, there is a mark that says so.
+    /// The run that a [`link`](Self::link) is about, where the link says. If its hash is not that of the link, there is a mark that
+    /// says so. If the link was made with another [behaviour](BEHAVIOUR), hashes are not compared, and there is a
+    /// [notice](Self::link_notice).
     pub fn from_link(text: &str) -> Result<Self, ActionError> {
         let link = Link::parse(text)?;
+        let other_behaviour = link.other_behaviour();
         let mut simulation = Self::new(&link.script);
         simulation.edits = link.edits;
         let last = simulation.edits.last().map(|edit| Position { step: edit.position.step + 1, ..edit.position });
@@ -159,12 +164,29 @@ impl Simulation {
             simulation.seek(Target::Step(at.step));
             simulation.world.now = simulation.world.now.max(at.at);
         }
-        if link.hash.is_some_and(|hash| hash != simulation.trace_hash()) {
-            let text = "this run differs from the one the link was made of".to_owned();
-            simulation.world.mark(MarkKind::Error, "link", text, 1);
-            simulation.history.add(&mut simulation.world.marks);
+        if let Some(made_with) = other_behaviour {
+            let text = format!(
+                "This link was made by another version of the simulator (behaviour {made_with}; this is {BEHAVIOUR}). The run \
+                 begins as it did there, and may take another course."
+            );
+            simulation.note(MarkKind::Say, text);
+        } else if link.hash.is_some_and(|hash| hash != simulation.trace_hash()) {
+            simulation.note(MarkKind::Error, "this run differs from the one the link was made of".to_owned());
         }
         Ok(simulation)
+    }
+
+    /// A mark about the link that led here.
+    fn note(&mut self, kind: MarkKind, text: String) {
+        self.world.mark(kind, LINK, text, 1);
+        self.history.add(&mut self.world.marks);
+    }
+
+    /// What there is to say of the link that this run was opened from, if that was made with another [behaviour](BEHAVIOUR):
+    /// the text of a mark of the kind [`MarkKind::Say`].
+    pub fn link_notice(&self) -> Option<&str> {
+        let notice = |mark: &&Mark| mark.kind == MarkKind::Say && &*mark.who == LINK;
+        self.history.since(0).find(notice).map(|mark| mark.text.as_str())
     }
 
     /// The run so far, to be read by [`from_link`](Self::from_link).
@@ -172,7 +194,8 @@ impl Simulation {
         let at = Some(Position { step: self.steps(), at: self.now() });
         // Also those ahead, after a seek back: they are done again when it goes on.
         let edits = self.edits.clone();
-        Link { script: self.script.clone(), edits, at, hash: Some(self.trace_hash()) }.put()
+        let (script, hash, behaviour) = (self.script.clone(), Some(self.trace_hash()), Some(BEHAVIOUR));
+        Link { script, edits, at, hash, behaviour }.put()
     }
 
     /// The script it began with.

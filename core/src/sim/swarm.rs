@@ -23,6 +23,7 @@ const CONFIGURATION: u64 = 1;
 const TOPOLOGY: u64 = 2;
 const WORKLOAD: u64 = 3;
 const FAULTS: u64 = 4;
+const SOUR: u64 = 5;
 
 /// What a seed drew.
 #[derive(Clone, Debug)]
@@ -82,13 +83,14 @@ impl Swarm {
         let nodes = [1, 1, 1, 2, 2, 3][topology.between(0, 5) as usize];
         let topics = topology.between(1, 3) as usize;
         swarm.draw_nodes(nodes);
-        let channels = swarm.draw_channels(&mut topology, topics);
+        let mut channels = swarm.draw_channels(&mut topology, topics);
         let mut workload = Draw::new(seed, WORKLOAD ^ 0x80);
         let producers = topology.between(1, 4) as usize;
         (0..producers).for_each(|index| swarm.draw_producer(&mut workload, index, topics, nodes));
         let consumers = topology.between(1, 5) as usize + channels.len() / 2;
         (0..consumers).for_each(|index| swarm.draw_consumer(&mut workload, index, &channels));
         swarm.draw_faults(nodes, producers, consumers, &channels);
+        channels.extend(swarm.draw_sour(topics, producers));
         swarm.disturbances.sort_by_key(|(at, _)| *at);
         swarm.heal(nodes, producers, consumers, &channels);
         swarm
@@ -279,6 +281,33 @@ impl Swarm {
         }
     }
 
+    /// With some seeds a channel of its own whose only consumers cannot handle what they get, or some of it, and ask for it again
+    /// at once. Nothing else is drawn for it, so it is there beside what the seed draws otherwise.
+    fn draw_sour(&mut self, topics: usize, producers: usize) -> Option<Channel> {
+        let mut draw = Draw::new(self.seed, SOUR);
+        if !draw.percent(25) {
+            return None;
+        }
+        let topic = draw.0.below(topics as u64) as usize;
+        let ready = draw.between(1, 3);
+        // All of it, or as much as keeps every consumer busy.
+        let fails = draw.one(&["fail=100", "poison=sour"]);
+        self.setup.push(format!("at 1ms channel * t{topic} sour"));
+        self.setup.push(format!(
+            "consumer s0 topic=t{topic} channel=sour max-in-flight={ready} concurrency={ready} handler={} {fails} \
+             requeue-delay={} max-attempts=0 backoff=off msg-timeout={}",
+            draw.one(&["5ms", "20ms", "100ms"]),
+            draw.one(&["0", "0", "1ms", "300ms"]),
+            draw.one(&["0", "1s"]),
+        ));
+        let at = draw.time(Duration::from_millis(2), self.healed_at / 4);
+        let count = draw.between(1, ready);
+        (0..producers).for_each(|index| {
+            self.disturbances.push((at, format!("publish p{index} body=sour count={count}")));
+        });
+        Some(Channel { topic, name: "sour".to_owned() })
+    }
+
     fn draw_admin(&self, draw: &mut Draw, node: &str, channel: &Channel) -> (String, String) {
         let whole = draw.percent(30);
         let target = if whole {
@@ -299,6 +328,9 @@ impl Swarm {
         line("network latency=200us jitter=50us".to_owned());
         (0..producers).for_each(|index| line(format!("remove p{index}")));
         (0..consumers).for_each(|index| line(format!("remove k{index}")));
+        if channels.iter().any(|channel| channel.name == "sour") {
+            line("remove s0".to_owned());
+        }
         line("heal *".to_owned());
         line("free-disk *".to_owned());
         (1..=nodes).for_each(|index| line(format!("disk n{index} latency=1ms errors=0")));

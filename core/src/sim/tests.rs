@@ -83,7 +83,13 @@ fn a_link_leads_to_the_same_step() {
     assert_eq!(again.link(), link);
     let forged = link.replace("stall", "crash");
     let differs = Simulation::from_link(&forged).unwrap();
-    assert!(differs.marks_since(0).any(|mark| &*mark.who == "link"));
+    let marked =
+        |simulation: &Simulation, kind| simulation.marks_since(0).any(|mark| (&*mark.who, mark.kind) == ("link", kind));
+    assert_eq!((marked(&differs, MarkKind::Error), differs.link_notice()), (true, None));
+    let older = Simulation::from_link(&forged.replace(&format!("&b={BEHAVIOUR}"), "")).unwrap();
+    assert_eq!((marked(&older, MarkKind::Error), marked(&older, MarkKind::Say)), (false, true), "nothing is compared");
+    assert!(older.link_notice().unwrap().contains("behaviour 1;"));
+    assert!(older.link().contains(&format!("&b={BEHAVIOUR}&")));
 }
 
 #[test]

@@ -4,6 +4,7 @@ use crate::protocol::ConnId;
 use crate::time::Instant;
 
 use super::place::Record;
+use super::turns::{Kind, Waiting};
 
 /// Where a copy is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,11 +48,33 @@ pub(super) struct Copy {
     released: bool,
     /// Its node was restarted since: there may be more than one record of it, and some that was finished.
     pub(super) old: bool,
+    /// That it came back last was the channel's so manyeth time; zero if it never did, or its node was restarted since.
+    back: u64,
 }
 
 impl Copy {
     pub(super) fn deadline(&self) -> Option<Instant> {
         self.state.deadline()
+    }
+
+    /// What a delivery of it is, as the `attempts`th.
+    pub(super) fn kind(&self, attempts: u16) -> Kind {
+        match self.back {
+            0 if self.old || attempts != 1 => Kind::Unknown,
+            0 => Kind::New,
+            nth => Kind::Back(nth),
+        }
+    }
+
+    /// Whether it was never delivered and can be, at `at`.
+    fn is_new(&self, at: Instant) -> bool {
+        let waits = self.promised && self.state == State::Waiting && self.attempts == 0 && self.back == 0;
+        waits && self.due.is_none_or(|due| due <= at)
+    }
+
+    /// Whether it waits since it came back, as the `before`th or earlier.
+    fn is_back(&self, before: u64) -> bool {
+        self.state == State::Waiting && (1..=before).contains(&self.back) && !self.released
     }
 
     pub(super) fn is_out_with(&self, conn: ConnId) -> bool {
@@ -87,12 +110,16 @@ impl Copies {
             self.0.resize_with(index + 1, || None);
         }
         let Record { due, old, .. } = record;
-        let copy = Copy { state: State::Waiting, attempts: 0, due, promised: false, released: false, old };
+        let copy = Copy { state: State::Waiting, attempts: 0, due, promised: false, released: false, old, back: 0 };
         self.0[index].get_or_insert(copy)
     }
 
     pub(super) fn get(&self, number: u64) -> Option<&Copy> {
         self.0.get(number as usize)?.as_ref()
+    }
+
+    fn find(&self, wanted: impl Fn(&Copy) -> bool) -> Option<u64> {
+        self.0.iter().position(|copy| copy.as_ref().is_some_and(&wanted)).map(|index| index as u64)
     }
 
     fn get_mut(&mut self, number: u64) -> Option<&mut Copy> {
@@ -102,6 +129,13 @@ impl Copies {
     pub(super) fn set(&mut self, number: u64, state: State) {
         if let Some(copy) = self.get_mut(number) {
             copy.state = state;
+        }
+    }
+
+    /// It waits again, since the `nth` return to the channel; zero if that is not counted.
+    pub(super) fn come_back(&mut self, number: u64, nth: u64) {
+        if let Some(copy) = self.get_mut(number) {
+            (copy.state, copy.back) = (State::Waiting, nth);
         }
     }
 
@@ -134,7 +168,7 @@ impl Copies {
     /// All are gone, but those that are still in the topic, or that a disk which fails does not let go.
     pub(super) fn empty(&mut self) {
         for copy in self.0.iter_mut().flatten() {
-            (copy.promised, copy.released, copy.old) = (false, true, true);
+            (copy.promised, copy.released, copy.old, copy.back) = (false, true, true, 0);
             if copy.state != State::Finished {
                 copy.state = State::Waiting;
             }
@@ -145,7 +179,7 @@ impl Copies {
     pub(super) fn go_down(&mut self, keeps: bool, killed: bool) {
         for copy in self.0.iter_mut().flatten() {
             copy.promised &= keeps;
-            copy.old = true;
+            (copy.old, copy.back) = (true, 0);
             copy.due = copy.due.filter(|_| !killed);
             if copy.state != State::Finished {
                 copy.state = State::Waiting;
@@ -164,5 +198,26 @@ impl Copies {
         let unkept = |copy: &Copy| copy.promised && copy.state != State::Finished;
         let numbers = self.0.iter().enumerate();
         numbers.filter(|(_, copy)| copy.as_ref().is_some_and(unkept)).map(|(index, _)| index as u64).collect()
+    }
+}
+
+/// The copies of a channel at a time.
+pub(super) struct CopiesAt<'a>(pub(super) &'a Copies, pub(super) Instant);
+
+impl Waiting for CopiesAt<'_> {
+    fn find_new(&self) -> Option<u64> {
+        self.0.find(|copy| copy.is_new(self.1))
+    }
+
+    fn is_new(&self, number: u64) -> bool {
+        self.0.get(number).is_some_and(|copy| copy.is_new(self.1))
+    }
+
+    fn find_back(&self, before: u64) -> Option<u64> {
+        self.0.find(|copy| copy.is_back(before))
+    }
+
+    fn is_back(&self, number: u64, before: u64) -> bool {
+        self.0.get(number).is_some_and(|copy| copy.is_back(before))
     }
 }

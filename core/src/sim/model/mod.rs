@@ -9,6 +9,7 @@
 //! - A consumer has no more messages than its RDY, and none after CLS.
 //! - Ids of a topic rise in the order of the publishes.
 //! - Time-outs and deferrals end when they are due, at most [`LATE_MAX`] later, and not before.
+//! - What comes back and what was never delivered take turns ([`turns`]).
 //! - FIN, REQ and TOUCH are refused if, and only if, the message is not in flight to who says it.
 //! - In the end, when all faults are healed and every channel had consumers for a while, all channels are empty, and every
 //!   message whose publish was answered was finished in each channel that there was ([`Model::at_end`]).
@@ -22,6 +23,7 @@ mod channel;
 mod place;
 #[cfg(test)]
 mod tests;
+mod turns;
 
 use std::any::Any;
 use std::collections::BTreeSet;
@@ -36,6 +38,7 @@ use crate::topic::Moved;
 use super::observe::{Facts, Observation, Observer};
 use channel::{Copy, State};
 use place::Place;
+use turns::Starved;
 
 /// How late a time-out or the end of a deferral may be.
 pub const LATE_MAX: Duration = Duration::from_millis(1);
@@ -194,12 +197,15 @@ impl Model {
                 self.drop_flights(place);
                 let place = self.place(place);
                 place.copies.empty();
+                place.turns.forget();
                 place.rebase = true;
             }
             None => {
                 self.place(place).unclaimed.clear();
                 for channel in self.channels_of(place) {
-                    self.place(channel).copies.release_waiting();
+                    let channel = self.place(channel);
+                    channel.copies.release_waiting();
+                    channel.turns.restart();
                 }
             }
         }
@@ -256,6 +262,7 @@ impl Model {
         if let Some(deadline) = copy.deadline() {
             self.deadlines.remove(&(deadline, channel, number));
         }
+        self.take_turns(at, channel, &copy, attempts);
         let node = self.place(channel).node.unwrap_or(0);
         let (up, longest, usual) = {
             let node = self.node(node);
@@ -274,6 +281,23 @@ impl Model {
         self.claim(!closing, || format!("message {number} was delivered after CLS"));
         self.place(channel).copies.deliver(number, State::InFlight { conn, delivered: at, deadline }, attempts);
         self.deadlines.insert((deadline, channel, number));
+    }
+
+    /// Neither what comes back nor what was never delivered keeps the other waiting.
+    fn take_turns(&mut self, at: Instant, channel: u32, copy: &Copy, attempts: u16) {
+        let starved = self.place(channel).take_turns(at, copy.kind(attempts));
+        let topic = self.topic_of(channel);
+        match starved {
+            // What was never delivered may still be in the topic.
+            Some(Starved::New(_)) if self.place(topic).may_be_paused() => self.place(channel).turns.restart(),
+            Some(Starved::New(number)) => {
+                self.claim(false, || format!("message {number} is starved by messages that come back"));
+            }
+            Some(Starved::Back(number)) => {
+                self.claim(false, || format!("message {number} came back and is starved by new ones"));
+            }
+            None => {}
+        }
     }
 
     /// A command about a message: its copy, if it is in flight to that connection; else the node has to refuse it.
@@ -305,7 +329,10 @@ impl Model {
         if let Some(until) = state.deadline() {
             self.deadlines.insert((until, channel, number));
         }
-        self.place(channel).copies.set(number, state);
+        match state {
+            State::Waiting => self.place(channel).come_back(number),
+            _ => self.place(channel).copies.set(number, state),
+        }
         if let Some(consumer) = self.consumer(conn) {
             consumer.in_flight = consumer.in_flight.saturating_sub(1);
         }
@@ -370,17 +397,23 @@ impl Model {
                 self.claim(due <= at || !one_record, || format!("message {number} was queued before it was due"));
                 if due <= at {
                     self.deadlines.remove(&(due, place, number));
-                    self.place(place).copies.set(number, State::Waiting);
+                    self.place(place).come_back(number);
                 }
             }
             // Published with a delay, or kept by a disk.
+            (Moved::Due, Some(State::Waiting)) => self.place(place).come_back(number),
             (Moved::Due, _) => {}
             (Moved::SampledOut | Moved::Dropped, _) => {
                 let place = self.place(place);
                 place.left += 1;
                 place.copies.release(number);
+                place.turns.restart();
             }
-            (Moved::Refused | Moved::Repeated, _) => self.place(place).left += 1,
+            (Moved::Refused | Moved::Repeated, _) => {
+                let place = self.place(place);
+                place.left += 1;
+                place.turns.restart();
+            }
         }
     }
 
@@ -464,11 +497,17 @@ impl Observer for Model {
             Observation::Created { place } => self.on_created(place),
             Observation::Deleted { place } => self.on_deleted(place),
             Observation::Emptied { place } => self.on_emptied(place),
-            Observation::Paused { place, paused } => self.place(place).paused = Some(paused),
+            Observation::Paused { place, paused } => {
+                self.place(place).pause(paused);
+                // A topic that goes on has to hand over first what it has kept.
+                self.channels_of(place).into_iter().for_each(|channel| self.place(channel).turns.restart());
+            }
             Observation::StorageFailed { node } => {
                 self.node(node).could_not_save = true;
                 for place in self.places_of(node) {
-                    self.place(place).haunted = true;
+                    let place = self.place(place);
+                    place.haunted = true;
+                    place.turns.restart();
                 }
             }
             Observation::Publish { topic, first, count, due, .. } => self.on_publish(topic, first, count, due),

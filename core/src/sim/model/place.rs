@@ -6,7 +6,8 @@ use std::collections::BTreeMap;
 use crate::message::MessageId;
 use crate::time::Instant;
 
-use super::channel::Copies;
+use super::channel::{Copies, CopiesAt};
+use super::turns::{Kind, Starved, Turns};
 
 /// A message as it was published to a topic.
 #[derive(Clone, Copy, Debug)]
@@ -46,6 +47,10 @@ pub(super) struct Place {
     pub(super) unclaimed: Vec<u64>,
     /// Of a channel.
     pub(super) copies: Copies,
+    /// Of a channel.
+    pub(super) turns: Turns,
+    /// Of a topic: somebody paused it once, and a node may remember that.
+    was_paused: bool,
     /// Of a channel: messages seen to leave since `base`.
     pub(super) left: u64,
     /// What the channel had, and the count of messages put in, when counting began.
@@ -106,11 +111,37 @@ impl Place {
         self.ids.get(&id).map(|(_, number)| *number)
     }
 
+    /// A message waits again.
+    pub(super) fn come_back(&mut self, number: u64) {
+        // Of one that a restart has left nobody knows where it stands.
+        let is_old = self.copies.get(number).is_none_or(|copy| copy.old);
+        let nth = if is_old { 0 } else { self.turns.come_back() };
+        self.copies.come_back(number, nth);
+    }
+
+    /// A delivery of the channel, before it is noted: which message has waited too long, if any has.
+    pub(super) fn take_turns(&mut self, at: Instant, kind: Kind) -> Option<Starved> {
+        self.turns.deliver(at, kind, &CopiesAt(&self.copies, at))
+    }
+
+    /// Somebody paused it, or let it go on.
+    pub(super) fn pause(&mut self, paused: bool) {
+        self.paused = Some(paused);
+        self.was_paused |= paused;
+        self.turns.restart();
+    }
+
+    /// Whether it may be paused.
+    pub(super) fn may_be_paused(&self) -> bool {
+        self.paused.unwrap_or(self.was_paused)
+    }
+
     /// It came to be: anew, if its node is `serving`, else it was taken up from disk.
     pub(super) fn begin(&mut self, serving: bool) {
         self.paused = serving.then_some(false);
         self.rebase = !serving;
         (self.base, self.left) = ((0, 0), 0);
+        self.turns.forget();
     }
 
     /// An operator deleted it.
@@ -119,6 +150,7 @@ impl Place {
         self.records.iter_mut().flatten().for_each(|record| record.deleted = true);
         self.unclaimed.clear();
         self.copies.empty();
+        self.turns.forget();
     }
 
     /// Its node's process ended; `keeps` says whether what was promised stays so.
@@ -127,6 +159,7 @@ impl Place {
         self.paused = None;
         self.damaged |= killed;
         self.copies.go_down(keeps, killed);
+        self.turns.forget();
         for record in self.records.iter_mut().flatten() {
             (record.old, record.deleted) = (true, false);
             record.promised &= keeps;

@@ -121,6 +121,9 @@ pub(super) fn position(simulation: &mut Simulation) -> String {
     if let Some(violation) = simulation.violation() {
         _ = writeln!(page, "step {}, {}: {}", violation.step, time(violation.at), violation.text);
     }
+    if let Some(notice) = simulation.link_notice() {
+        _ = writeln!(page, "{notice}");
+    }
     if differs(simulation) {
         _ = writeln!(page, "this run differs from the one the link was made of: by another version, say");
     }
