@@ -62,8 +62,8 @@ pub(crate) struct Args {
     /// Measure the load generator against a built-in sink instead of a daemon
     #[arg(long, conflicts_with_all = ["ours", "against"])]
     self_test: bool,
-    /// Put daemons and load on hosts of their own, joined by a wire with Ethernet's segments, not on loopback. Needs root, ip and
-    /// ethtool
+    /// Put daemons and load on hosts of their own, joined by a wire with Ethernet's segments, not on loopback, which the targets are
+    /// for. Needs root, ip and ethtool
     #[arg(long)]
     network: bool,
 }

@@ -50,9 +50,10 @@ impl Row {
     }
 }
 
-/// The rows of a scenario: what was measured on either side, and targets nothing was measured for.
-fn rows(measured: &Measured) -> Vec<Row> {
-    let targets = measured.scenario.targets;
+/// The rows of a scenario: what was measured on either side, and targets nothing was measured for. Targets are for loopback: a
+/// network has limits of its own.
+fn rows(measured: &Measured, run: Run) -> Vec<Row> {
+    let targets = if run.network { &[] } else { measured.scenario.targets };
     let mut metrics: Vec<Metric> = measured.ours.keys().chain(measured.other.keys()).copied().collect();
     metrics.extend(targets.iter().map(|(metric, _)| *metric));
     metrics.sort_unstable();
@@ -85,7 +86,7 @@ pub(super) struct Run {
 pub(super) fn table(results: &[Measured], run: Run) -> String {
     let mut lines: Vec<[String; 7]> = vec![HEADER.map(str::to_owned)];
     for measured in results {
-        for (index, row) in rows(measured).iter().enumerate() {
+        for (index, row) in rows(measured, run).iter().enumerate() {
             let name = if index == 0 { measured.scenario.name } else { "" };
             let [figure, ours, other, ratio, target, met] = row.cells();
             lines.push([name.to_owned(), figure, ours, other, ratio, target, met]);
@@ -129,12 +130,12 @@ fn summary(Run { rounds, quick, network }: Run) -> String {
 }
 
 /// Everything for machines: medians, single rounds, targets.
-pub(super) fn json(results: &[Measured], Run { rounds, quick, network }: Run) -> Value {
+pub(super) fn json(results: &[Measured], run: Run) -> Value {
     let side = |figures: &Figures, metric| {
         median(figures, metric).map(|median| json!({"median": median, "rounds": figures.get(&metric)}))
     };
     let scenario = |measured: &Measured| {
-        let figures = rows(measured).into_iter().map(|row| {
+        let figures = rows(measured, run).into_iter().map(|row| {
             let figure = json!({
                 "ours": side(&measured.ours, row.metric),
                 "other": side(&measured.other, row.metric),
@@ -151,6 +152,7 @@ pub(super) fn json(results: &[Measured], Run { rounds, quick, network }: Run) ->
             "errors": measured.errors,
         })
     };
+    let Run { rounds, quick, network } = run;
     json!({"rounds": rounds, "quick": quick, "network": network, "scenarios": results.iter().map(scenario).collect::<Vec<_>>()})
 }
 
