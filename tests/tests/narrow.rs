@@ -158,13 +158,16 @@ fn large_bodies_come_and_go_over_http() {
         assert_eq!(answer, Answer::Ok);
     }
     let mut stream = SMALL.connect(daemon.http).unwrap();
-    stream.write_all(b"GET /stats?format=json HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n").unwrap();
+    let host = daemon.http;
+    let head = format!("GET /stats?format=json HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n");
+    stream.write_all(head.as_bytes()).unwrap();
     let answer = String::from_utf8(read_to_end(&mut stream)).unwrap();
     assert!((0..500).all(|topic| answer.contains(&format!("\"topic-{topic:03}\""))), "topics are missing");
 
     let mut stream = SMALL.connect(daemon.http).unwrap();
     stream.set_write_timeout(Some(LINK)).unwrap();
-    let head = "POST /pub?topic=t HTTP/1.1\r\nHost: h\r\nConnection: close\r\nContent-Length: 5000000\r\n\r\n";
+    let head =
+        format!("POST /pub?topic=t HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\nContent-Length: 5000000\r\n\r\n");
     stream.write_all(head.as_bytes()).unwrap();
     stream.write_all(&vec![b'x'; 5_000_000]).unwrap();
     let answer = read_to_end(&mut stream);
