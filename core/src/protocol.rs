@@ -207,8 +207,8 @@ pub enum PublishError {
     /// The topic is shutting down.
     #[error("exiting")]
     Exiting,
-    /// The queue file could not be written.
-    #[error("{0}")]
+    /// The queue file could not be written. Clients are told why, and not where it is.
+    #[error("{}", .0.reason())]
     Storage(#[from] crate::storage::StorageError),
 }
 

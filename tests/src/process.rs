@@ -51,6 +51,13 @@ pub fn open_files(pid: u32) -> Result<usize> {
     Ok(fs::read_dir(format!("/proc/{pid}/fd"))?.count())
 }
 
+/// Whether SIGHUP is ignored here, as under `nohup`, and so in every process that is started from here.
+pub fn sighup_is_ignored() -> Result<bool> {
+    let status = fs::read_to_string("/proc/self/status")?;
+    let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:")).context("no SigIgn")?;
+    Ok(u64::from_str_radix(ignored.trim(), 16)? & 1 != 0)
+}
+
 /// How many established connections the server at `address` (IPv4) has, and how many of them TCP's keepalive watches.
 /// Both ends are in this network namespace, so the server's end is the one whose local address this is.
 pub fn connections_at(address: SocketAddr) -> Result<(usize, usize)> {

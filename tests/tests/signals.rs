@@ -16,6 +16,7 @@ use sansq_tests::http;
 use sansq_tests::lookupd::Lookupd;
 use sansq_tests::nsqadmin::Admin;
 use sansq_tests::nsqd::{Nsqd, newest_build};
+use sansq_tests::process::sighup_is_ignored;
 use sansq_tests::tool::Tool;
 
 /// What ends no program, though it would end one that does not handle it.
@@ -96,6 +97,10 @@ fn depth(data: &Path) -> u64 {
 
 #[test]
 fn closing_the_terminal_loses_nothing() {
+    if sighup_is_ignored().unwrap() {
+        println!("skipped: SIGHUP is ignored here");
+        return;
+    }
     let ports = ["--tcp-address=127.0.0.1:0", "--http-address=127.0.0.1:0"];
     for (program, last, before) in
         [("nsqd", "HTTP: listening on ", "HTTP: listening on "), ("sansq", "Ctrl-C", "HTTP        http://")]
@@ -115,6 +120,10 @@ fn closing_the_terminal_loses_nothing() {
 
 #[test]
 fn a_hang_up_ends_the_other_daemons_in_order() {
+    if sighup_is_ignored().unwrap() {
+        println!("skipped: SIGHUP is ignored here");
+        return;
+    }
     assert!(Lookupd::start(&[]).unwrap().end(Signal::HUP).unwrap().success());
     let admin = Admin::start(&["--nsqd-http-address=127.0.0.1:1".to_owned()]).unwrap();
     assert!(admin.end(Signal::HUP).unwrap().success());
@@ -154,6 +163,10 @@ fn wait_consumers(nsqd: &Daemon, count: usize) {
 
 #[test]
 fn a_hang_up_ends_the_tools_in_order() {
+    if sighup_is_ignored().unwrap() {
+        println!("skipped: SIGHUP is ignored here");
+        return;
+    }
     let nsqd = Daemon::start(&[]).unwrap();
     let directory = tempfile::tempdir().unwrap();
     let tools = tools(&nsqd, directory.path());

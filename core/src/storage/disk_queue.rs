@@ -96,7 +96,8 @@ pub(super) struct Sync {
 impl Sync {
     pub(super) fn run(&self, files: &mut impl Files) -> Result<(), StorageError> {
         sync_all(&self.data, files)?;
-        replace(files, &self.metadata_name, self.metadata.as_bytes()).map_err(|error| error.about(&self.metadata_name))
+        replace(files, &self.metadata_name, self.metadata.as_bytes())
+            .map_err(|error| error.about(files, &self.metadata_name))
     }
 }
 
@@ -105,7 +106,7 @@ fn sync_all(names: &[String], files: &mut impl Files) -> Result<(), StorageError
     for name in names {
         match files.sync(name) {
             Ok(()) | Err(FileError::NotFound) => {}
-            Err(error) => return Err(error.about(name)),
+            Err(error) => return Err(error.about(files, name)),
         }
     }
     Ok(())
@@ -169,7 +170,7 @@ impl DiskQueue {
                 }
             }
         }
-        if queue.keep_to(found) {
+        if queue.keep_to(found, files) {
             depth = None;
         }
         queue.cursor = queue.released;
@@ -191,7 +192,7 @@ impl DiskQueue {
 
     /// Keeps the positions to files that are there; whether they had to be moved. Files that were done with may be gone
     /// before the metadata says so, and metadata may say anything.
-    fn keep_to(&mut self, found: &[u64]) -> bool {
+    fn keep_to(&mut self, found: &[u64], files: &impl Files) -> bool {
         let positions = (self.released, self.write);
         let before = |file| found.partition_point(|&number| number < file);
         // All that the metadata knows of may be done with and gone, and more was written since.
@@ -207,7 +208,7 @@ impl DiskQueue {
             && after < self.write.file
             && found.binary_search(&self.write.file).is_err()
         {
-            self.tell(format!("{} is missing, and files before it", self.data_name(self.write.file)));
+            self.tell(format!("{} is missing, and files before it", files.path(&self.data_name(self.write.file))));
             self.write = Position::start_of(after);
         }
         (self.released, self.write) != positions
@@ -221,7 +222,7 @@ impl DiskQueue {
             let size = match files.size(&name) {
                 Ok(size) => size,
                 Err(FileError::NotFound) => break,
-                Err(error) => return Err(error.about(&name)),
+                Err(error) => return Err(error.about(files, &name)),
             };
             if size > self.write.offset {
                 let (records, end) = self.scan(self.write, size, files)?;
@@ -229,23 +230,24 @@ impl DiskQueue {
                 self.write.offset = end;
                 if end < size {
                     // Read up to the damage later, then kept aside; what is new goes to a new file.
-                    self.tell(format!("{name} is damaged at byte {end}; writing to the next file"));
+                    self.tell(format!("{} is damaged at byte {end}; writing to the next file", files.path(&name)));
                     self.write = Position::start_of(self.write.file + 1);
                     continue;
                 }
             } else if size < self.write.offset {
-                self.tell(format!("{name} is cut off at byte {size}, its end was at {}", self.write.offset));
+                let path = files.path(&name);
+                self.tell(format!("{path} is cut off at byte {size}, its end was at {}", self.write.offset));
                 self.write = Position::start_of(self.write.file + 1);
                 continue;
             }
             match files.size(&self.data_name(self.write.file + 1)) {
                 Ok(_) => self.write = Position::start_of(self.write.file + 1),
                 Err(FileError::NotFound) => break,
-                Err(error) => return Err(error.about(&name)),
+                Err(error) => return Err(error.about(files, &name)),
             }
         }
         if self.write.offset > 0 && files.size(&self.data_name(self.write.file)) == Err(FileError::NotFound) {
-            self.tell(format!("{} is missing", self.data_name(self.write.file)));
+            self.tell(format!("{} is missing", files.path(&self.data_name(self.write.file))));
             self.write = Position::start_of(self.write.file + 1);
         }
         if salvaged > 0 {
@@ -262,7 +264,7 @@ impl DiskQueue {
         let mut buffer = Vec::new();
         while offset < size {
             buffer.resize(want.min(usize::try_from(size - offset).unwrap_or(want)), 0);
-            let len = files.read_at(&name, offset, &mut buffer).map_err(|error| error.about(&name))?;
+            let len = files.read_at(&name, offset, &mut buffer).map_err(|error| error.about(files, &name))?;
             let mut at = 0;
             want = SCAN_BYTES;
             loop {
@@ -296,7 +298,7 @@ impl DiskQueue {
             match end {
                 Ok(end) => records += self.scan(at, end, files)?.0,
                 Err(FileError::NotFound) => {}
-                Err(error) => return Err(error.about(&self.data_name(at.file))),
+                Err(error) => return Err(error.about(files, &self.data_name(at.file))),
             }
             at = Position::start_of(at.file + 1);
         }
@@ -353,12 +355,12 @@ impl DiskQueue {
         let Some(last) = self.torn else { return Ok(()) };
         for file in self.write.file + 1..=last {
             let name = self.data_name(file);
-            files.remove(&name).map_err(|error| error.about(&name))?;
+            files.remove(&name).map_err(|error| error.about(files, &name))?;
         }
         let name = self.data_name(self.write.file);
         match files.truncate(&name, self.write.offset) {
             Ok(()) | Err(FileError::NotFound) => {}
-            Err(error) => return Err(error.about(&name)),
+            Err(error) => return Err(error.about(files, &name)),
         }
         self.torn = None;
         Ok(())
@@ -400,7 +402,7 @@ impl DiskQueue {
     ) -> Result<(), StorageError> {
         if !buffer.is_empty() {
             let name = self.data_name(flushed.file);
-            files.write_at(&name, flushed.offset, buffer).map_err(|error| error.about(&name))?;
+            files.write_at(&name, flushed.offset, buffer).map_err(|error| error.about(files, &name))?;
             self.note_unsynced(name);
             flushed.offset += buffer.len() as u64;
             buffer.clear();
@@ -450,15 +452,16 @@ impl DiskQueue {
                     }
                 }
                 Err(FileError::NotFound) => {
-                    self.tell(format!("{name} is missing; going on with the next file"));
+                    self.tell(format!("{} is missing; going on with the next file", files.path(&name)));
                     self.skip_file(false, files)?;
                     continue;
                 }
-                Err(error) => return Err(error.about(&name)),
+                Err(error) => return Err(error.about(files, &name)),
             };
             if self.cursor.offset >= size {
                 if writing || self.cursor.offset > size {
-                    self.tell(format!("{name} ends at byte {size}, before {}", self.cursor.offset));
+                    let path = files.path(&name);
+                    self.tell(format!("{path} ends at byte {size}, before {}", self.cursor.offset));
                     self.skip_file(true, files)?;
                 } else {
                     self.cursor = Position::start_of(self.cursor.file + 1);
@@ -468,9 +471,11 @@ impl DiskQueue {
             }
             let room = size - self.cursor.offset;
             buffer.resize(wanted.min(usize::try_from(room).unwrap_or(wanted)), 0);
-            let len = files.read_at(&name, self.cursor.offset, buffer).map_err(|error| error.about(&name))?;
+            let len = files.read_at(&name, self.cursor.offset, buffer).map_err(|error| error.about(files, &name))?;
             match self.decode(&buffer[..len], room, builder) {
-                Ok(0) if len < buffer.len() => return Err(StorageError::Io { message: format!("{name}: short read") }),
+                Ok(0) if len < buffer.len() => {
+                    return Err(StorageError::Io { file: files.path(&name), reason: "short read".to_owned() });
+                }
                 Ok(0) => wanted = wanted.max(next_len(&buffer[..len])),
                 Ok(_) => {
                     if self.unread == 0 {
@@ -483,8 +488,9 @@ impl DiskQueue {
                 }
                 Err(()) => {
                     let at = self.cursor.offset;
+                    let path = files.path(&name);
                     self.tell(format!(
-                        "{name} is damaged at byte {at}; going on with the next file, keeping it as {name}.bad"
+                        "{path} is damaged at byte {at}; going on with the next file, keeping it as {path}.bad"
                     ));
                     self.skip_file(true, files)?;
                 }
@@ -570,7 +576,7 @@ impl DiskQueue {
             };
             match gone {
                 Err(error) if error != FileError::NotFound => {
-                    self.tell(format!("cannot do away with {name}: {}", error.about(&name)));
+                    self.tell(format!("cannot do away with {}", error.about(files, &name)));
                 }
                 _ if self.oldest == file => self.oldest = file + 1,
                 _ => {}
@@ -629,11 +635,12 @@ impl DiskQueue {
         let len = match files.read_at(&name, 0, &mut bytes) {
             Ok(len) => len,
             Err(FileError::NotFound) => return Ok(None),
-            Err(error) => return Err(error.about(&name)),
+            Err(error) => return Err(error.about(files, &name)),
         };
         let parsed = std::str::from_utf8(&bytes[..len]).ok().and_then(parse_metadata);
         if parsed.is_none() {
-            self.tell(format!("{name} is not what it should be; looking for messages in the data files"));
+            let path = files.path(&name);
+            self.tell(format!("{path} is not what it should be; looking for messages in the data files"));
         }
         Ok(parsed)
     }

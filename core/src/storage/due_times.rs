@@ -43,10 +43,10 @@ impl DueTimes {
         let size = match files.size(name) {
             Ok(size) => size,
             Err(FileError::NotFound) => return Ok(Self::default()),
-            Err(error) => return Err(error.about(name)),
+            Err(error) => return Err(error.about(files, name)),
         };
         let mut bytes = vec![0; usize::try_from(size).unwrap_or(0)];
-        let len = files.read_at(name, 0, &mut bytes).map_err(|error| error.about(name))?;
+        let len = files.read_at(name, 0, &mut bytes).map_err(|error| error.about(files, name))?;
         let mut loaded = Self { written: size / ENTRY_BYTES as u64, ..Self::default() };
         for entry in bytes[..len].chunks_exact(ENTRY_BYTES) {
             let word = |at: usize| entry[at..].first_chunk().map_or(0, |bytes| u64::from_be_bytes(*bytes));
@@ -66,7 +66,7 @@ impl DueTimes {
         files: &mut impl Files,
     ) -> Result<(), StorageError> {
         let bytes = encode(entries.iter().map(|(id, due, _)| (id, *due)));
-        files.write_at(name, self.written * ENTRY_BYTES as u64, &bytes).map_err(|error| error.about(name))?;
+        files.write_at(name, self.written * ENTRY_BYTES as u64, &bytes).map_err(|error| error.about(files, name))?;
         self.written += entries.len() as u64;
         self.times.extend(entries.iter().map(|&(id, due, file)| (id, (due, file))));
         Ok(())
@@ -101,7 +101,7 @@ impl DueTimes {
     /// Removes the file if no record in it is known.
     pub(super) fn tidy(&mut self, name: &str, files: &mut impl Files) -> Result<(), StorageError> {
         if self.times.is_empty() && !self.is_empty() {
-            files.remove(name).map_err(|error| error.about(name))?;
+            files.remove(name).map_err(|error| error.about(files, name))?;
             self.written = 0;
         }
         Ok(())

@@ -15,12 +15,13 @@ pub enum FileError {
 }
 
 impl FileError {
-    /// As a storage error about `name`.
-    pub(super) fn about(self, name: &str) -> StorageError {
+    /// As a storage error about the file `name` of `files`.
+    pub(super) fn about(self, files: &impl Files, name: &str) -> StorageError {
+        let file = files.path(name);
         match self {
-            FileError::Full => StorageError::Full,
-            FileError::NotFound => StorageError::Io { message: format!("{name}: no such file") },
-            FileError::Other(message) => StorageError::Io { message: format!("{name}: {message}") },
+            FileError::Full => StorageError::Full { file },
+            FileError::NotFound => StorageError::Io { file, reason: "no such file".to_owned() },
+            FileError::Other(reason) => StorageError::Io { file, reason },
         }
     }
 }
@@ -43,6 +44,10 @@ pub trait Files {
     fn remove(&mut self, name: &str) -> Result<(), FileError>;
     /// All file names.
     fn list(&mut self) -> Result<Vec<String>, FileError>;
+    /// What people call the file, in the log: its whole path where there is one. That of the data path for an empty name.
+    fn path(&self, name: &str) -> String {
+        if name.is_empty() { "data path".to_owned() } else { name.to_owned() }
+    }
 }
 
 /// Replaces the content of `name` so that a crash leaves the old or the new one.

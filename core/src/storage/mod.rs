@@ -113,14 +113,31 @@ pub enum StorageReply {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum StorageError {
     /// No room on the device.
-    #[error("no space left on device")]
-    Full,
-    /// Anything else the operating system says.
-    #[error("{message}")]
-    Io {
-        /// The operating system's words, with the file.
-        message: String,
+    #[error("{file}: {NO_SPACE}")]
+    Full {
+        /// The file, with its whole path where there is one.
+        file: String,
     },
+    /// Anything else the operating system says.
+    #[error("{file}: {reason}")]
+    Io {
+        /// The file, with its whole path where there is one.
+        file: String,
+        /// The operating system's words.
+        reason: String,
+    },
+}
+
+const NO_SPACE: &str = "no space left on device";
+
+impl StorageError {
+    /// Why, without the file: clients need not know where a broker keeps its files.
+    pub fn reason(&self) -> &str {
+        match self {
+            Self::Full { .. } => NO_SPACE,
+            Self::Io { reason, .. } => reason,
+        }
+    }
 }
 
 /// The answer to one operation.

@@ -76,7 +76,7 @@ impl<F: Files> Store<F> {
     /// The store on `files`.
     pub fn new(mut files: F, options: StoreOptions) -> Result<Self, StorageError> {
         let mut found: BTreeMap<String, Vec<u64>> = BTreeMap::new();
-        for name in files.list().map_err(|error| error.about("data path"))? {
+        for name in files.list().map_err(|error| error.about(&files, ""))? {
             if let Some((stem, number)) = parse_data_name(&name) {
                 let numbers = found.entry(stem.to_owned()).or_default();
                 if let Err(at) = numbers.binary_search(&number) {
@@ -317,12 +317,12 @@ impl<F: Files> Store<F> {
         const NAME: &str = "nsqd.probe.tmp";
         let probed = self.files.write_at(NAME, 0, &[0; 64 * 1024]);
         let removed = self.files.remove(NAME);
-        probed.and(removed).map_err(|error| error.about(NAME))
+        probed.and(removed).map_err(|error| error.about(&self.files, NAME))
     }
 
     /// Replaces the file `name` so that a crash leaves the old or the new one.
     pub fn put_file(&mut self, name: &str, bytes: &[u8]) -> Result<(), StorageError> {
-        super::files::replace(&mut self.files, name, bytes).map_err(|error| error.about(name))
+        super::files::replace(&mut self.files, name, bytes).map_err(|error| error.about(&self.files, name))
     }
 
     /// The content of the file `name`; `None` if there is none.
@@ -330,10 +330,10 @@ impl<F: Files> Store<F> {
         let size = match self.files.size(name) {
             Ok(size) => size,
             Err(FileError::NotFound) => return Ok(None),
-            Err(error) => return Err(error.about(name)),
+            Err(error) => return Err(error.about(&self.files, name)),
         };
         let mut bytes = vec![0; usize::try_from(size).unwrap_or(0)];
-        let len = self.files.read_at(name, 0, &mut bytes).map_err(|error| error.about(name))?;
+        let len = self.files.read_at(name, 0, &mut bytes).map_err(|error| error.about(&self.files, name))?;
         bytes.truncate(len);
         Ok(Some(bytes))
     }

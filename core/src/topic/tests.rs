@@ -93,7 +93,7 @@ impl Rig {
                 }
                 Ok(StorageReply::Opened { unread: log.records.len() as u64 })
             }
-            StorageEffect::Append { .. } if self.disk_full => Err(StorageError::Full),
+            StorageEffect::Append { .. } if self.disk_full => Err(StorageError::Full { file: "t".to_owned() }),
             StorageEffect::Append { runs, taken, .. } => {
                 assert!(!taken || log.passed == log.records.len(), "taken with unread records");
                 log.records.extend(singles(&runs));
@@ -446,7 +446,7 @@ fn a_full_disk_refuses_the_publish_and_keeps_what_was_accepted() {
     rig.publish(&["kept"]);
     rig.disk_full = true;
     let id = rig.publish_due(&["refused"], None);
-    let error = PublishError::Storage(StorageError::Full);
+    let error = PublishError::Storage(StorageError::Full { file: "t".to_owned() });
     assert_eq!(rig.answers.pop(), Some((PRODUCER, Answer::Published { id, result: Err(error) })));
     rig.disk_full = false;
     rig.publish(&["later"]);

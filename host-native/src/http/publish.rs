@@ -78,12 +78,13 @@ async fn send(api: &Api, topic: &TopicName, mut builder: BatchBuilder) -> Outcom
     match api.node.publish(topic, builder.finish()).await {
         Ok(()) => Ok(Reply::OK),
         Err(error) => {
-            tracing::error!("failed to publish to {topic} - {error}");
             // The reference says EXITING for both.
-            Err(match error {
-                PublishError::Exiting => Failure::new(StatusCode::SERVICE_UNAVAILABLE, "EXITING"),
-                PublishError::Storage(_) => Failure::new(StatusCode::SERVICE_UNAVAILABLE, "DISK_ERROR"),
-            })
+            let (reason, code) = match &error {
+                PublishError::Exiting => (error.to_string(), "EXITING"),
+                PublishError::Storage(error) => (error.to_string(), "DISK_ERROR"),
+            };
+            tracing::error!("failed to publish to {topic} - {reason}");
+            Err(Failure::new(StatusCode::SERVICE_UNAVAILABLE, code))
         }
     }
 }

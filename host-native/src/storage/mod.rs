@@ -9,7 +9,8 @@ mod os_files;
 mod tests;
 
 use std::collections::VecDeque;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::thread::JoinHandle;
 use std::time::Instant as StdInstant;
@@ -46,6 +47,8 @@ enum Work {
 #[derive(Clone)]
 pub struct StorageHandle {
     jobs: Sender<Job>,
+    /// From the root, for people and for files beside the queues.
+    data_path: Arc<Path>,
 }
 
 /// The thread. Dropping it carries out what was submitted before, and syncs.
@@ -76,7 +79,8 @@ impl StorageThread {
             postponed: VecDeque::new(),
         };
         let thread = spawn("storage", move || worker.run())?;
-        Ok(Self { handle: StorageHandle { jobs }, thread: Some(thread) })
+        let data_path = std::path::absolute(data_path).unwrap_or_else(|_| data_path.to_owned()).into();
+        Ok(Self { handle: StorageHandle { jobs, data_path }, thread: Some(thread) })
     }
 
     /// A way to it.
@@ -100,9 +104,25 @@ impl StorageHandle {
         _ = self.jobs.send(Job::Work(Work::Operation(op)));
     }
 
+    /// The directory with all files.
+    pub fn data_path(&self) -> &Path {
+        &self.data_path
+    }
+
+    /// The whole path of `nsqd.dat`.
+    pub fn metadata_path(&self) -> PathBuf {
+        self.data_path.join(METADATA_NAME)
+    }
+
     /// The content of `nsqd.dat`; `None` if there is none. Blocks.
     pub fn read_metadata(&self) -> Result<Option<Vec<u8>>, StorageError> {
-        self.call(|store| store.read_file(METADATA_NAME))
+        self.read_file(METADATA_NAME)
+    }
+
+    /// The content of a file in the data path; `None` if there is none. Blocks.
+    pub fn read_file(&self, name: &str) -> Result<Option<Vec<u8>>, StorageError> {
+        let name = name.to_owned();
+        self.call(move |store| store.read_file(&name))
     }
 
     /// Names of logs that have data files and were not opened yet. Blocks.
@@ -132,13 +152,15 @@ impl StorageHandle {
     ) -> Result<T, StorageError> {
         let (reply, answer) = mpsc::sync_channel(1);
         _ = self.jobs.send(Job::Work(Work::Call(Box::new(move |store| _ = reply.send(act(store))))));
-        answer.recv().unwrap_or_else(|_| Err(StorageError::Io { message: "the storage has stopped".to_owned() }))
+        answer.recv().unwrap_or_else(|_| {
+            Err(StorageError::Io { file: "storage thread".to_owned(), reason: "it has stopped".to_owned() })
+        })
     }
 }
 
 fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, StorageError> {
     let spawned = std::thread::Builder::new().name(name.to_owned()).spawn(run);
-    spawned.map_err(|error| StorageError::Io { message: format!("thread {name}: {error}") })
+    spawned.map_err(|error| StorageError::Io { file: format!("thread {name}"), reason: error.to_string() })
 }
 
 /// Runs syncs until the worker is gone.

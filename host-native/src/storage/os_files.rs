@@ -20,6 +20,8 @@ const MODE: u32 = 0o600;
 #[derive(Debug)]
 pub struct OsFiles {
     directory: PathBuf,
+    /// The same from the root, for people: who reads a log does not know where the daemon was started.
+    shown: PathBuf,
     open: HashMap<String, File>,
     /// Names in `open`, oldest first.
     order: VecDeque<String>,
@@ -32,8 +34,7 @@ pub struct OsFiles {
 fn classify(error: &io::Error) -> FileError {
     match error.kind() {
         ErrorKind::NotFound => FileError::NotFound,
-        // The last is that of `ulimit -f`.
-        ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::FileTooLarge => FileError::Full,
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => FileError::Full,
         _ => FileError::Other(error.to_string()),
     }
 }
@@ -48,6 +49,7 @@ impl OsFiles {
     pub fn new(directory: &Path) -> Self {
         Self {
             directory: directory.to_owned(),
+            shown: std::path::absolute(directory).unwrap_or_else(|_| directory.to_owned()),
             open: HashMap::new(),
             order: VecDeque::new(),
             created: HashSet::new(),
@@ -182,6 +184,10 @@ impl Files for OsFiles {
             Err(error) if error.kind() != ErrorKind::NotFound => Err(classify(&error)),
             _ => Ok(()),
         }
+    }
+
+    fn path(&self, name: &str) -> String {
+        self.shown.join(name).display().to_string().trim_end_matches('/').to_owned()
     }
 
     fn list(&mut self) -> Result<Vec<String>, FileError> {

@@ -22,7 +22,7 @@ impl DiskQueue {
         let again = std::mem::replace(&mut self.littered, true);
         let name = self.metadata_name();
         // Without records there is nothing to know of positions.
-        let removed = self.tidy(files).and_then(|()| files.remove(&name).map_err(|error| error.about(&name)));
+        let removed = self.tidy(files).and_then(|()| files.remove(&name).map_err(|error| error.about(files, &name)));
         self.littered = removed.is_err();
         let Err(error) = removed else { return };
         let written = self.sync().run(files);
@@ -52,7 +52,7 @@ impl DiskQueue {
             let name = self.data_name(file);
             if let Err(error) = files.remove(&name) {
                 self.oldest = self.oldest.min(file);
-                removed = removed.and(Err(error.about(&name)));
+                removed = removed.and(Err(error.about(files, &name)));
             }
         }
         let removed = removed.and(self.due_times.tidy(&self.due_name(), files));
@@ -70,7 +70,7 @@ pub(in crate::storage) fn remove_files(
     let parts = found.map(|number| format!("{number:06}")).chain(["due", "meta"].map(str::to_owned));
     for part in parts {
         let name = format!("{stem}.diskqueue.{part}.dat");
-        files.remove(&name).map_err(|error| error.about(&name))?;
+        files.remove(&name).map_err(|error| error.about(files, &name))?;
     }
     Ok(())
 }

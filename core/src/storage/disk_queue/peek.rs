@@ -28,7 +28,7 @@ impl DiskQueue {
                 Ok(size) if at.file == self.write.file => size.min(self.write.offset),
                 Ok(size) => size,
                 Err(FileError::NotFound) => break,
-                Err(error) => return Err(error.about(&name)),
+                Err(error) => return Err(error.about(files, &name)),
             };
             if at.offset >= size && at.file < self.write.file {
                 at = Position::start_of(at.file + 1);
@@ -36,7 +36,7 @@ impl DiskQueue {
             }
             let room = size.saturating_sub(at.offset);
             buffer.resize(wanted.min(usize::try_from(room).unwrap_or(wanted)), 0);
-            let len = files.read_at(&name, at.offset, &mut buffer).map_err(|error| error.about(&name))?;
+            let len = files.read_at(&name, at.offset, &mut buffer).map_err(|error| error.about(files, &name))?;
             match record::decode(&buffer[..len], room) {
                 Decoded::Record { message, len } => {
                     builder.push_stored(Message { due: self.due_times.due(message.id), ..message });

@@ -98,7 +98,8 @@ fn a_publish_that_an_exit_finds_under_way_is_refused_if_it_fails() {
     rig.held = Some(VecDeque::new());
     let id = rig.publish_due(&["x"], None);
     exit(&mut rig, &["t:c"]);
-    let refused = Answer::Published { id, result: Err(PublishError::Storage(StorageError::Full)) };
+    let refused =
+        Answer::Published { id, result: Err(PublishError::Storage(StorageError::Full { file: "t".to_owned() })) };
     assert_eq!(rig.answers, [(PRODUCER, refused)]);
     assert!(bodies(&rig, "t:c").is_empty());
 }

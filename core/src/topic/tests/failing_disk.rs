@@ -28,7 +28,7 @@ fn unopened(publish_ack: PublishAck) -> Rig {
     batch.stamp(rig.now.wall, || MessageId(1));
     let records = [Run::whole(Arc::new(batch))].into();
     rig.logs.insert("t:c".to_owned(), FakeLog { records, ..FakeLog::default() });
-    let result = Err(StorageError::Io { message: "input/output error".to_owned() });
+    let result = Err(StorageError::Io { file: "t".to_owned(), reason: "input/output error".to_owned() });
     rig.topic.handle_completion(rig.now, StorageCompletion { op: open.op, log: open.log, result });
     rig.settle();
     rig
