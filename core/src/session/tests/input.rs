@@ -153,3 +153,33 @@ fn a_declared_body_costs_nothing_before_it_comes() {
 fn an_idle_session_is_small() {
     assert!(size_of::<Session>() <= 400, "{}", size_of::<Session>());
 }
+
+/// Hands a stream in by shares: what each took, and how many requests it made.
+fn shares(stream: &[u8]) -> Vec<(usize, usize)> {
+    let mut session = Peer::new().session;
+    let (mut builder, mut out, mut shares, mut at) = (BatchBuilder::default(), Vec::new(), Vec::new(), 0);
+    while at < stream.len() {
+        let mut requests = Vec::new();
+        let taken = session.handle_some_bytes(super::at(0), &stream[at..], &mut builder, &mut requests, &mut out);
+        for request in &requests {
+            if let Request::Publish { id, .. } = request {
+                session.handle_answer(super::at(0), Answer::Published { id: *id, result: Ok(()) }, &mut out);
+            }
+        }
+        shares.push((taken, requests.len()));
+        at += taken;
+    }
+    shares
+}
+
+#[test]
+fn a_share_is_so_many_commands_bytes_or_requests() {
+    let nops = b"NOP\n".repeat(2500);
+    assert_eq!(shares(&nops), [(4096, 0), (4096, 0), (1808, 0)]);
+    let body = [b'x'; 10_000];
+    let publish = [b"PUB t\n\0\0\x27\x10", &body[..]].concat();
+    let bytes = publish.len();
+    assert_eq!(shares(&publish.repeat(10)), [(7 * bytes, 1), (3 * bytes, 1)]);
+    let publishes = b"PUB a\n\0\0\0\x01xPUB b\n\0\0\0\x01x".repeat(50);
+    assert_eq!(shares(&publishes), [(65 * 11, 65), (35 * 11, 35)]);
+}
