@@ -8,6 +8,10 @@ use std::thread::JoinHandle;
 use tokio::runtime::{Builder, Handle};
 use tokio::sync::oneshot;
 
+/// After so many tasks a thread asks its poller for news, and looks at what other threads have woken, even if more tasks are
+/// ready. Each may take a connection's turn, so this bounds how long what is new waits.
+const EVENT_INTERVAL: u32 = 8;
+
 /// The threads.
 pub struct Workers {
     workers: Vec<Worker>,
@@ -47,7 +51,11 @@ impl Workers {
 
 impl Worker {
     fn start(name: String) -> std::io::Result<Self> {
-        let runtime = Builder::new_current_thread().enable_all().event_interval(31).build()?;
+        let runtime = Builder::new_current_thread()
+            .enable_all()
+            .event_interval(EVENT_INTERVAL)
+            .global_queue_interval(EVENT_INTERVAL)
+            .build()?;
         let handle = runtime.handle().clone();
         let (stop, stopped) = oneshot::channel();
         let thread = std::thread::Builder::new().name(name).spawn(move || {

@@ -76,6 +76,8 @@ impl Connection {
                 tokio::time::timeout(WRITE_TIME_MAX, stream.write_all(&self.out)).await??;
                 self.out = Vec::new();
             }
+            // One that always has something to say is not the only one of its thread.
+            tokio::task::yield_now().await;
         }
         stream.shutdown().await
     }
@@ -131,5 +133,83 @@ impl Connection {
             Event::Failed(error) => tracing::error!("CLIENT({address}): {error:?}"),
             Event::TimedOut => tracing::warn!("CLIENT({address}): has said nothing for too long"),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::pin::pin;
+    use std::task::Context;
+
+    use futures::poll;
+    use sansq_core::lookup::{Lifetimes, Registry, Server};
+
+    use super::*;
+    use crate::node::Clock;
+
+    /// A peer that never stops sending, and takes all it is sent.
+    #[derive(Default)]
+    struct Endless {
+        reads: usize,
+    }
+
+    impl AsyncRead for Endless {
+        fn poll_read(
+            mut self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+            buf: &mut ReadBuf<'_>,
+        ) -> Poll<std::io::Result<()>> {
+            let bytes: &[u8] = if self.reads == 0 { b"  V1" } else { b"PING\n" };
+            buf.put_slice(bytes);
+            self.reads += 1;
+            assert!(self.reads < 1000, "one poll reads on and on");
+            Poll::Ready(Ok(()))
+        }
+    }
+
+    impl AsyncWrite for Endless {
+        fn poll_write(self: Pin<&mut Self>, _: &mut Context<'_>, buf: &[u8]) -> Poll<std::io::Result<usize>> {
+            Poll::Ready(Ok(buf.len()))
+        }
+
+        fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<std::io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+
+        fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<std::io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_turn_is_one_read() {
+        let state = State {
+            registry: Registry::new(Lifetimes {
+                inactive_producer_timeout: Duration::from_secs(300),
+                tombstone_lifetime: Duration::from_secs(45),
+            })
+            .into(),
+            clock: Clock::start(),
+            server: Arc::new(Server {
+                broadcast_address: "lookup.example".to_owned(),
+                hostname: "lookup".to_owned(),
+                http_port: 4161,
+                tcp_port: 4160,
+                version: "1.3.0".to_owned(),
+            }),
+            idle_timeout: None,
+            last_conn: Default::default(),
+        };
+        let session = state.session("a test".to_owned());
+        let mut connection =
+            Connection { session, state: Arc::new(state), remote_address: "a test".to_owned(), out: Vec::new() };
+        let mut stream = Endless::default();
+        {
+            let mut conversation = pin!(connection.converse(&mut stream));
+            for _ in 0..10 {
+                assert!(poll!(&mut conversation).is_pending());
+            }
+        }
+        assert_eq!(stream.reads, 10);
     }
 }

@@ -11,6 +11,8 @@ use super::Codec;
 
 /// Compressed bytes read at a time.
 const READ_BYTES: usize = 16 * 1024;
+/// So many reads in a row may bring nothing; then others get their turn. A stream can consist of nothing but empty blocks.
+const EMPTY_READS_MAX: u32 = 4;
 /// Compressed bytes that may wait to be written; and bytes compressed at a time.
 const WRITE_BYTES: usize = 64 * 1024;
 
@@ -57,6 +59,7 @@ impl<S: AsyncWrite + Unpin, C: Codec> Compressed<S, C> {
 impl<S: AsyncRead + Unpin, C: Codec> AsyncRead for Compressed<S, C> {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
+        let mut reads = 0;
         while !this.ended && buf.remaining() > 0 {
             let progress = this.codec.decompress(&this.input, buf.initialize_unfilled())?;
             this.input.advance(progress.taken);
@@ -66,6 +69,11 @@ impl<S: AsyncRead + Unpin, C: Codec> AsyncRead for Compressed<S, C> {
                 break;
             }
             if progress.taken == 0 {
+                if reads == EMPTY_READS_MAX {
+                    cx.waker().wake_by_ref();
+                    return Poll::Pending;
+                }
+                reads += 1;
                 this.ended |= ready!(poll_fill(&mut this.inner, cx, &mut this.input))? == 0;
             }
         }

@@ -1,10 +1,14 @@
 //! Each codec against itself and against bytes that other programs made.
 
 use std::io::ErrorKind;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Context, Poll, Wake, Waker};
 
 use bytes::Bytes;
 use sansq_core::rng::Rng;
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream, duplex};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream, ReadBuf, duplex};
 
 use super::*;
 
@@ -108,6 +112,54 @@ async fn a_bomb_fills_no_more_than_the_buffer_of_who_reads() {
         // One read, and one chunk where there are chunks.
         let most = if name == "snappy" { (1 << 14) + (1 << 17) } else { 1 << 14 };
         assert!(source.position() <= most, "{name}: {}", source.position());
+    }
+}
+
+/// Counts how often it rings.
+#[derive(Default)]
+struct Bell(AtomicUsize);
+
+impl Wake for Bell {
+    fn wake(self: Arc<Self>) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+/// A peer that never stops sending blocks with nothing in them.
+struct Nothings {
+    block: &'static [u8],
+    given: usize,
+}
+
+impl AsyncRead for Nothings {
+    fn poll_read(mut self: Pin<&mut Self>, _: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<std::io::Result<()>> {
+        for _ in 0..buf.remaining() {
+            let at = self.given % self.block.len();
+            buf.put_slice(&self.block[at..=at]);
+            self.given += 1;
+        }
+        assert!(self.given < 1 << 20, "one poll reads on and on");
+        Poll::Ready(Ok(()))
+    }
+}
+
+/// What brings nothing, however much of it there is, ends a read all the same: others of the thread have their turn.
+#[test]
+fn a_read_of_nothing_ends_and_goes_on_later() {
+    let deflate: &[u8] = b"\0\0\0\xff\xff";
+    let snappy: &[u8] = b"\xff\x06\0\0sNaPpY\xfe\0\0\0";
+    for ((name, _, there), block) in codecs().into_iter().zip([deflate, snappy]) {
+        let mut nothings = Nothings { block, given: 0 };
+        let mut stream = pin!(Compressed::new(&mut nothings, there, Bytes::new()));
+        let bell = Arc::new(Bell::default());
+        let waker = Waker::from(bell.clone());
+        let mut output = [0; 10];
+        for polls in 1..=3 {
+            let mut buffer = ReadBuf::new(&mut output);
+            assert!(stream.as_mut().poll_read(&mut Context::from_waker(&waker), &mut buffer).is_pending(), "{name}");
+            assert_eq!(bell.0.load(Ordering::Relaxed), polls, "{name} wants another poll");
+        }
+        assert!(nothings.given <= 3 * (1 << 17), "{name}: {} bytes in three polls", nothings.given);
     }
 }
 

@@ -9,11 +9,12 @@
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::future::Future;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use bytes::{Buf as _, Bytes};
 use sansq_core::message::{Batch, BatchBuilder};
 use sansq_core::name::TopicName;
 use sansq_core::protocol::{Answer, ConsumerCommand, Request, RequestId, Subscribe, Upgrade};
@@ -24,16 +25,18 @@ use tokio::sync::oneshot;
 use tokio::time::Sleep;
 use tokio_rustls::TlsAcceptor;
 
-use super::wire::Wire;
+use super::wire::{self, Wire};
 use crate::auth::{AuthServers, Question};
 use crate::node::{Client, Identity, Node, Stepped, TopicCell};
 use crate::streams::Stream;
 
-/// Bytes read from a socket at a time.
-const READ_BYTES: usize = 256 * 1024;
 /// Time a client has to take its last replies.
 const LINGER: Duration = Duration::from_secs(5);
-/// Rounds of read, handle, write before other connections of the thread get their turn.
+/// A turn ends, and the other connections of the thread get theirs, after this time, so many bytes of commands (decrypted and
+/// decompressed), or so many rounds of read, handle, write. Both are looked at between shares of what was read, which take a
+/// fraction of the time each, and one share is always handled.
+pub(super) const TURN: Duration = Duration::from_micros(250);
+pub(super) const TURN_BYTES: usize = 256 * 1024;
 const ROUNDS_MAX: u32 = 16;
 
 /// Buffers of a thread, used by whichever connection runs.
@@ -43,6 +46,24 @@ struct Scratch {
     requests: Vec<Request>,
     commands: Vec<ConsumerCommand>,
     builder: BatchBuilder,
+    turn: Turn,
+}
+
+/// What is left of a turn.
+#[derive(Clone, Copy, Debug, Default)]
+struct Turn {
+    until: Instant,
+    bytes: usize,
+}
+
+impl Turn {
+    fn begin(now: Now) -> Self {
+        Self { until: now.mono + TURN, bytes: TURN_BYTES }
+    }
+
+    fn is_over(self, now: Now) -> bool {
+        now.mono >= self.until || self.bytes == 0
+    }
 }
 
 /// An output buffer that grew beyond this for one burst is given back.
@@ -50,11 +71,12 @@ const OUTPUT_BYTES_KEPT: usize = 1024 * 1024;
 
 thread_local! {
     static SCRATCH: RefCell<Scratch> = RefCell::new(Scratch {
-        input: vec![0; READ_BYTES].into(),
+        input: vec![0; wire::READ_BYTES].into(),
         output: Vec::new(),
         requests: Vec::new(),
         commands: Vec::new(),
         builder: BatchBuilder::default(),
+        turn: Turn::default(),
     });
 }
 
@@ -83,8 +105,8 @@ pub(super) struct Connection<S> {
     unwritten: Vec<u8>,
     /// A layer of the stream still holds some of what was written.
     unflushed: bool,
-    /// Input read while the session could take no more.
-    unhandled: Vec<u8>,
+    /// Input that was read and not handled: the session could take no more, or the turn was over.
+    unhandled: Bytes,
     /// The session had to wait for an answer, and may hold a command that did: it is to be called when it wants input.
     held: bool,
     /// The client sends no more.
@@ -118,7 +140,7 @@ impl<S: Stream + 'static> Connection<S> {
             subscribed: None,
             topics: None,
             unwritten: Vec::new(),
-            unhandled: Vec::new(),
+            unhandled: Bytes::new(),
             held: false,
             ended: false,
             linger: None,
@@ -128,8 +150,7 @@ impl<S: Stream + 'static> Connection<S> {
     }
 
     /// Does once what there is to do.
-    fn round(&mut self, cx: &mut Context<'_>, scratch: &mut Scratch) -> Round {
-        let now = self.node.clock.now();
+    fn round(&mut self, cx: &mut Context<'_>, now: Now, scratch: &mut Scratch) -> Round {
         scratch.output.clear();
         // Behind something unwritten nothing is read and no letters are taken, so none of them will wake the task: should it
         // be written in this round, they have to be asked in the next.
@@ -185,7 +206,7 @@ impl<S: Stream + 'static> Connection<S> {
     fn change_stream(&mut self, cx: &mut Context<'_>, now: Now, scratch: &mut Scratch) -> bool {
         if let Some(upgrade) = self.upgrade.take() {
             let rest = std::mem::take(&mut self.unhandled);
-            self.wire.put_on(upgrade, rest.into(), self.tls.as_ref());
+            self.wire.put_on(upgrade, rest, self.tls.as_ref());
             self.changing = true;
         }
         if !self.changing {
@@ -217,25 +238,27 @@ impl<S: Stream + 'static> Connection<S> {
         true
     }
 
-    /// Reads once, unless something read before still waits, and lets the session handle all it can of it.
+    /// Reads once, unless something read before still waits, and lets the session handle what it can of it in this turn.
     fn take_input(&mut self, cx: &mut Context<'_>, now: Now, scratch: &mut Scratch) -> bool {
         if !self.session.wants_input() {
             return false;
         }
         if !self.unhandled.is_empty() || self.held {
-            let input = std::mem::take(&mut self.unhandled);
-            self.handle_bytes(now, &input, scratch);
+            let mut input = std::mem::take(&mut self.unhandled);
+            input.advance(self.handle_bytes(now, &input, scratch));
+            self.unhandled = input;
             return true;
         }
         if self.ended {
             return false;
         }
         let mut input = std::mem::take(&mut scratch.input);
-        let mut buffer = ReadBuf::new(&mut input);
+        let mut buffer = ReadBuf::new(&mut input[..self.wire.read_bytes()]);
         let busy = match self.wire.poll_read(cx, &mut buffer) {
             Poll::Pending => false,
             Poll::Ready(Ok(())) if !buffer.filled().is_empty() => {
-                self.handle_bytes(now, buffer.filled(), scratch);
+                let consumed = self.handle_bytes(now, buffer.filled(), scratch);
+                self.unhandled = Bytes::copy_from_slice(&buffer.filled()[consumed..]);
                 true
             }
             Poll::Ready(Ok(())) => {
@@ -252,19 +275,21 @@ impl<S: Stream + 'static> Connection<S> {
         busy
     }
 
-    /// Lets the session handle `input`, as long as what it asks for is answered on the spot; the rest waits.
-    fn handle_bytes(&mut self, now: Now, input: &[u8], scratch: &mut Scratch) {
+    /// Lets the session handle `input` until the turn is over, as long as what it asks for is answered on the spot: how many
+    /// bytes it took. The rest waits.
+    fn handle_bytes(&mut self, now: Now, input: &[u8], scratch: &mut Scratch) -> usize {
         let mut consumed = 0;
         loop {
             let Scratch { builder, requests, output, .. } = scratch;
-            consumed += self.session.handle_bytes(now, &input[consumed..], builder, requests, output);
+            let taken = self.session.handle_some_bytes(now, &input[consumed..], builder, requests, output);
+            consumed += taken;
+            scratch.turn.bytes = scratch.turn.bytes.saturating_sub(taken);
             self.carry_out(now, scratch);
             self.held = !self.session.wants_input();
-            if self.held || consumed == input.len() {
-                break;
+            if self.held || consumed == input.len() || scratch.turn.is_over(self.node.clock.now()) {
+                return consumed;
             }
         }
-        self.unhandled = input[consumed..].to_vec();
     }
 
     /// Carries out what the session asks for.
@@ -478,8 +503,10 @@ impl<S: Stream + 'static> Future for Connection<S> {
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let this = self.get_mut();
         SCRATCH.with_borrow_mut(|scratch| {
+            let mut now = this.node.clock.now();
+            scratch.turn = Turn::begin(now);
             for _ in 0..ROUNDS_MAX {
-                let round = this.round(cx, scratch);
+                let round = this.round(cx, now, scratch);
                 if scratch.output.capacity() > OUTPUT_BYTES_KEPT {
                     scratch.output = Vec::new();
                 }
@@ -495,8 +522,14 @@ impl<S: Stream + 'static> Future for Connection<S> {
                     }
                     return Poll::Pending;
                 }
+                now = this.node.clock.now();
+                if scratch.turn.is_over(now) {
+                    break;
+                }
             }
-            cx.waker().wake_by_ref();
+            // Behind all others that are ready, and behind what the poller has to say. A task that wakes itself would come
+            // before that, and what is new would wait until the runtime looks for it after so many tasks.
+            _ = pin!(tokio::task::yield_now()).poll(cx);
             Poll::Pending
         })
     }

@@ -4,6 +4,8 @@ mod connection;
 mod listener;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod turn_tests;
 mod wire;
 
 use std::collections::BTreeMap;

@@ -52,3 +52,41 @@ async fn what_a_client_sends_is_read_once_it_has_taken_what_was_left_over() {
     let waited = start.elapsed();
     assert!(waited < Duration::from_secs(1), "the second message came after {waited:?}");
 }
+
+/// What is sent to many at once may lie for a moment. That moment ends though nothing else happens.
+#[tokio::test]
+async fn what_is_sent_to_many_comes_though_nothing_follows_it() {
+    let directory = TempDir::new().unwrap();
+    let storage = StorageThread::start(directory.path(), StoreOptions::default(), |_| {}).unwrap();
+    let node = Node::new(Config::default(), storage.handle(), 1).unwrap();
+    let connect = || {
+        let (ours, theirs) = duplex(1 << 20);
+        let session = Session::new(node.clock.now(), node.config.clone(), Features::default());
+        tokio::spawn(Connection::new(ours, session, node.clone(), client(&node, "a test".to_owned()), None, None));
+        theirs
+    };
+    let ok = async |stream: &mut DuplexStream| {
+        let mut frame = [0; 10];
+        stream.read_exact(&mut frame).await.unwrap();
+        assert_eq!(&frame, b"\0\0\0\x06\0\0\0\0OK");
+    };
+    let mut consumers: [DuplexStream; 8] = std::array::from_fn(|_| connect());
+    for (number, consumer) in consumers.iter_mut().enumerate() {
+        consumer.write_all(format!("  V2SUB t#ephemeral c{number}\nRDY 100\n").as_bytes()).await.unwrap();
+        ok(consumer).await;
+    }
+    let mut publisher = connect();
+    publisher.write_all(b"  V2").await.unwrap();
+    for count in 1..=10 {
+        for _ in 0..count {
+            publisher.write_all(b"PUB t#ephemeral\n\0\0\0\x01x").await.unwrap();
+            ok(&mut publisher).await;
+        }
+        for consumer in &mut consumers {
+            for _ in 0..count {
+                let come = tokio::time::timeout(Duration::from_secs(20), message(consumer));
+                come.await.expect("a message that was published");
+            }
+        }
+    }
+}

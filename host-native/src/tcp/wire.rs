@@ -15,6 +15,12 @@ use crate::node::TlsInfo;
 use crate::streams::{Compressed, Deflate, Prefixed, Snappy, Stream};
 use crate::tls;
 
+/// Bytes read from a socket at a time.
+pub(super) const READ_BYTES: usize = 256 * 1024;
+/// Bytes taken from a layer at a time. To decrypt or decompress so many takes some 100 µs, and a few bytes of the socket may
+/// become as many.
+const LAYERED_BYTES: usize = 64 * 1024;
+
 type Below = Prefixed<Box<dyn Stream>>;
 
 /// See the [module](self).
@@ -64,6 +70,14 @@ impl<S: Stream + 'static> Wire<S> {
                 *self = Self::Layered(Box::new(below));
                 Poll::Ready(Err(tls::explain(&error, tls::Role::Client)))
             }
+        }
+    }
+
+    /// The room to offer to [`poll_read`](Self::poll_read).
+    pub(super) fn read_bytes(&self) -> usize {
+        match self {
+            Self::Plain(_) => READ_BYTES,
+            Self::Layered(_) | Self::Shaking(_) | Self::Nothing => LAYERED_BYTES,
         }
     }
 
