@@ -1,5 +1,8 @@
 //! Where topics leave what is for a connection. The connection's task takes it all at once. What can be in it is bounded
 //! by the consumer's window and its unanswered requests.
+//!
+//! Deliveries can be left to lie: the owner is not told of them until they are released, or until it takes a letter that it
+//! was told of.
 
 use std::task::{Poll, Waker};
 
@@ -21,7 +24,10 @@ pub struct Mail {
 #[derive(Debug, Default)]
 struct Inner {
     mail: Mail,
+    /// There are letters that the owner may take.
     full: bool,
+    /// There are deliveries that lie until [`Mailbox::release`].
+    held: bool,
     waker: Option<Waker>,
 }
 
@@ -38,11 +44,33 @@ impl Mailbox {
         inner.waker.take()
     }
 
-    /// All letters, if there are any.
+    /// Leaves a delivery that the owner is told of by [`release`](Self::release), or with the next letter. Whether it is the
+    /// first that lies, so that the mailbox has to be released.
+    pub(super) fn hold(&self, run: Run) -> bool {
+        let mut inner = self.0.lock();
+        inner.mail.runs.push(run);
+        !std::mem::replace(&mut inner.held, true)
+    }
+
+    /// Lets the owner have what lies. Returns the way to wake it, as [`post`](Self::post).
+    pub(super) fn release(&self) -> Option<Waker> {
+        let mut inner = self.0.lock();
+        if !std::mem::take(&mut inner.held) {
+            return None;
+        }
+        inner.full = true;
+        inner.waker.take()
+    }
+
+    /// All letters, if the owner may take any.
     pub fn collect(&self) -> Option<Mail> {
         let mut inner = self.0.lock();
         inner.waker = None;
-        std::mem::take(&mut inner.full).then(|| std::mem::take(&mut inner.mail))
+        if !std::mem::take(&mut inner.full) {
+            return None;
+        }
+        inner.held = false;
+        Some(std::mem::take(&mut inner.mail))
     }
 
     /// Whether the order to close is among the letters.

@@ -10,6 +10,7 @@ mod clock;
 mod lookups;
 mod mailbox;
 mod metadata;
+mod pace;
 mod topic_cell;
 
 use std::collections::BTreeMap;

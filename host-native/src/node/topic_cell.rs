@@ -15,6 +15,7 @@ use sansq_core::topic::{Event, Output, Topic};
 use super::alarms::{Alarm, Alarms};
 use super::clock::Clock;
 use super::mailbox::Mailbox;
+use super::pace::Pace;
 use crate::storage::StorageHandle;
 
 /// A topic with what its host needs to carry out its outputs.
@@ -35,6 +36,8 @@ struct State {
     topic: Topic,
     /// Connections that have published or subscribed here.
     peers: HashMap<ConnId, Arc<Mailbox>>,
+    /// Of deliveries to many.
+    pace: Pace,
     /// When its alarm rings.
     armed: Option<Instant>,
 }
@@ -50,7 +53,7 @@ pub struct Stepped {
 
 impl TopicCell {
     pub(super) fn new(id: u32, topic: Topic, clock: Clock, storage: StorageHandle, alarms: Alarms) -> Arc<Self> {
-        let state = Mutex::new(State { topic, peers: HashMap::new(), armed: None });
+        let state = Mutex::new(State { topic, peers: HashMap::new(), pace: Pace::default(), armed: None });
         Arc::new_cyclic(|this| Self {
             state,
             clock,
@@ -71,27 +74,26 @@ impl TopicCell {
     ) -> T {
         let mut wakers: Vec<Waker> = Vec::new();
         let mut state = self.state.lock();
-        let State { topic, peers, armed } = &mut *state;
-        let result = handle(topic, self.clock.now());
-        let mut post = |conn: ConnId, write: &mut dyn FnMut(&mut super::mailbox::Mail)| {
-            wakers.extend(peers.get(&conn).and_then(|mailbox| mailbox.post(write)));
-        };
+        let State { topic, peers, pace, armed } = &mut *state;
+        let now = self.clock.now();
+        let result = handle(topic, now);
+        let mut step = pace.step(now.mono);
         while let Some(output) = topic.poll_output() {
             match output {
                 Output::Deliver { conn, run } => {
-                    let mut run = Some(run);
-                    post(conn, &mut |mail| mail.runs.extend(run.take()));
+                    wakers.extend(peers.get(&conn).and_then(|mailbox| step.deliver(mailbox, run)));
                 }
                 Output::Answer { conn, answer } if Some(conn) == caller => stepped.answers.push(answer),
                 Output::Answer { conn, answer } => {
-                    let mut answer = Some(answer);
-                    post(conn, &mut |mail| mail.answers.extend(answer.take()));
+                    let post = |mailbox: &Arc<Mailbox>| mailbox.post(|mail| mail.answers.push(answer));
+                    wakers.extend(peers.get(&conn).and_then(post));
                 }
                 Output::Store(op) => self.storage.submit(op),
                 Output::Event(event) => stepped.events.push(event),
             }
         }
-        let deadline = topic.poll_timeout().map(|(at, _)| at);
+        step.end(&mut wakers);
+        let deadline = [topic.poll_timeout().map(|(at, _)| at), pace.deadline()].into_iter().flatten().min();
         let nearer = deadline.filter(|at| armed.is_none_or(|armed| *at < armed));
         if nearer.is_some() {
             *armed = nearer;
