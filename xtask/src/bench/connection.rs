@@ -39,6 +39,28 @@ impl Connection {
         Ok(connection)
     }
 
+    /// Connects and has the stream changed by IDENTIFY as `settings` ask for; the socket, as it is from there on. The daemon
+    /// says `OK` on it, in the new form.
+    pub(crate) fn negotiated(address: SocketAddr, settings: &str) -> Result<TcpStream> {
+        let mut connection = Self::open(address)?;
+        let json = format!(r#"{{"client_id":"bench","feature_negotiation":true,{settings}}}"#);
+        wire::identify(connection.queue(), &json);
+        connection.flush()?;
+        let mut is_answered = false;
+        while !is_answered {
+            connection.read_frames(|frame, _| {
+                is_answered = matches!(frame, Frame::Response(_));
+                Ok(())
+            })?;
+        }
+        Ok(connection.into_socket())
+    }
+
+    /// The socket. What was read and not handed over is lost.
+    pub(crate) fn into_socket(self) -> TcpStream {
+        self.stream
+    }
+
     /// Connects, identifies and subscribes; nothing is delivered before [`wire::ready`].
     pub(crate) fn subscribed(address: SocketAddr, settings: &str, topic: &str, channel: &str) -> Result<Self> {
         let mut connection = Self::identified(address, settings)?;

@@ -15,6 +15,8 @@ pub(crate) enum Metric {
     P50,
     /// Milliseconds.
     P99,
+    /// The longest of all, in milliseconds.
+    Worst,
     /// Resident memory in MB (1,000,000 bytes).
     Memory,
     /// Resident memory in KB (1,000 bytes) for each connection.
@@ -39,6 +41,7 @@ impl Metric {
             Self::CpuPerMessage => "CPU µs/message",
             Self::P50 => "p50 ms",
             Self::P99 => "p99 ms",
+            Self::Worst => "worst ms",
             Self::Memory => "memory MB",
             Self::MemoryPerConnection => "memory KB/connection",
             Self::MemoryPerRegistration => "memory B/registration",
@@ -56,6 +59,7 @@ impl Metric {
             Self::CpuPerMessage => "cpu_us_per_message",
             Self::P50 => "p50_ms",
             Self::P99 => "p99_ms",
+            Self::Worst => "worst_ms",
             Self::Memory => "memory_mb",
             Self::MemoryPerConnection => "memory_kb_per_connection",
             Self::MemoryPerRegistration => "memory_bytes_per_registration",
@@ -72,6 +76,8 @@ impl Metric {
 pub(crate) enum Target {
     /// At least this many times the other daemon's figure.
     TimesOther(f64),
+    /// At most this many times the other daemon's figure.
+    AtMostTimesOther(f64),
     /// At least this, in the metric's unit.
     AtLeast(f64),
     /// At most this, in the metric's unit.
@@ -83,6 +89,7 @@ impl Target {
     pub(crate) fn is_met(self, ours: f64, other: Option<f64>) -> Option<bool> {
         match self {
             Self::TimesOther(factor) => other.map(|other| ours >= factor * other),
+            Self::AtMostTimesOther(factor) => other.map(|other| ours <= factor * other),
             Self::AtLeast(least) => Some(ours >= least),
             Self::AtMost(most) => Some(ours <= most),
         }

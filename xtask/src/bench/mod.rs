@@ -8,6 +8,7 @@
 //! Scenarios and their targets are in [`scenarios`]; this file only chooses, repeats and collects.
 
 mod connection;
+mod flood;
 mod load;
 mod metric;
 mod node;

@@ -93,6 +93,8 @@ pub(crate) struct NodeOptions {
     /// Channels that exist before the start, 100 to a topic. They come from a prepared `nsqd.dat`: created one by one, the
     /// metadata file would be written once for each.
     pub(crate) channels: usize,
+    /// With a certificate, made for the occasion.
+    pub(crate) tls: bool,
 }
 
 /// A daemon ready for clients. A started one is killed when this is dropped, and its data removed.
@@ -154,6 +156,13 @@ fn start(words: &[String], options: NodeOptions, host: &Host, dir: &Path) -> Res
     }
     let address = format!("{}:0", host.address);
     command.args(["--tcp-address", &address, "--http-address", &address]).args(options.flags);
+    if options.tls {
+        let (certificate, key) = (data.path().join("bench.crt"), data.path().join("bench.key"));
+        let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).context("make a certificate")?;
+        std::fs::write(&certificate, made.cert.pem())?;
+        std::fs::write(&key, made.signing_key.serialize_pem())?;
+        command.arg("--tls-cert").arg(certificate).arg("--tls-key").arg(key);
+    }
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
     // SAFETY: the closure runs in the child between fork and exec and makes one system call, which allocates nothing.
     unsafe {

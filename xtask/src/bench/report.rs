@@ -159,6 +159,7 @@ pub(super) fn json(results: &[Measured], run: Run) -> Value {
 fn target_json(target: Target) -> Value {
     match target {
         Target::TimesOther(factor) => json!({"times_other": factor}),
+        Target::AtMostTimesOther(factor) => json!({"at_most_times_other": factor}),
         Target::AtLeast(least) => json!({"at_least": least}),
         Target::AtMost(most) => json!({"at_most": most}),
     }
@@ -219,6 +220,7 @@ fn no_colour() -> bool {
 fn describe(metric: Metric, target: Target) -> String {
     match target {
         Target::TimesOther(factor) => format!("≥ {factor}× other"),
+        Target::AtMostTimesOther(factor) => format!("≤ {factor}× other"),
         Target::AtLeast(least) => format!("≥ {}", number(metric, least)),
         Target::AtMost(most) => format!("≤ {}", number(metric, most)),
     }

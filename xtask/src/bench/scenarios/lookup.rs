@@ -13,7 +13,6 @@ use crate::bench::metric::{Metric, Outcome, Sample};
 const MAGIC: &[u8] = b"  V1";
 const TOPICS: usize = 100;
 const CHANNELS: usize = 5;
-const ANSWERS: usize = 1 + TOPICS * CHANNELS;
 const LOOKUPS: usize = 500;
 const CHECK_EVERY: usize = 50;
 
@@ -85,8 +84,8 @@ pub(super) fn ask(bench: &Bench<'_>, nsqds: usize, names: Names) -> Outcome {
         .with(Metric::MemoryPerRegistration, bytes as f64 / registrations as f64))
 }
 
-/// The connection of one nsqd that has identified itself and registered all it has.
-fn register(address: SocketAddr, nsqd: usize, names: Names) -> Result<TcpStream> {
+/// The connection of nsqd number `nsqd`, which has said who it is.
+pub(super) fn identify(address: SocketAddr, nsqd: usize) -> Result<TcpStream> {
     let mut stream = TcpStream::connect(address).with_context(|| format!("connect to {address}"))?;
     let info = serde_json::json!({
         "broadcast_address": format!("queue{nsqd}.example.com"),
@@ -100,19 +99,34 @@ fn register(address: SocketAddr, nsqd: usize, names: Names) -> Result<TcpStream>
     out.extend_from_slice(b"IDENTIFY\n");
     out.extend_from_slice(&(info.len() as u32).to_be_bytes());
     out.extend_from_slice(info.as_bytes());
+    stream.write_all(&out)?;
+    // About the nsqlookupd.
+    answer(&mut stream)?;
+    Ok(stream)
+}
+
+/// The next answer.
+pub(super) fn answer(stream: &mut TcpStream) -> Result<Vec<u8>> {
+    let mut size = [0; 4];
+    stream.read_exact(&mut size)?;
+    let mut answer = vec![0; u32::from_be_bytes(size) as usize];
+    stream.read_exact(&mut answer)?;
+    Ok(answer)
+}
+
+/// The connection of an nsqd that has registered all it has.
+fn register(address: SocketAddr, nsqd: usize, names: Names) -> Result<TcpStream> {
+    let mut stream = identify(address, nsqd)?;
+    let mut out = Vec::new();
     for topic in (0..TOPICS).map(|topic| names.topic(nsqd, topic)) {
         for channel in 0..CHANNELS {
             out.extend_from_slice(format!("REGISTER {topic} {}\n", Names::channel(channel)).as_bytes());
         }
     }
     stream.write_all(&out)?;
-    for number in 0..ANSWERS {
-        let mut size = [0; 4];
-        stream.read_exact(&mut size)?;
-        let mut answer = vec![0; u32::from_be_bytes(size) as usize];
-        stream.read_exact(&mut answer)?;
-        // The first is about the nsqlookupd.
-        if number > 0 && answer != b"OK" {
+    for _ in 0..TOPICS * CHANNELS {
+        let answer = answer(&mut stream)?;
+        if answer != b"OK" {
             bail!("REGISTER was answered {}", String::from_utf8_lossy(&answer));
         }
     }

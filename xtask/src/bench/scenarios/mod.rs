@@ -1,6 +1,7 @@
 //! The scenarios. To add one, add a row to [`ALL`]; a new kind of load gets a function in a file of this folder.
 
 mod durable;
+mod flood;
 mod idle;
 mod latency;
 mod lateness;
@@ -15,11 +16,13 @@ use anyhow::Result;
 use super::connection::Connection;
 use super::metric::Metric::{
     CpuPerMessage, Memory, MemoryPerConnection, MemoryPerRegistration, OfSyncedWriter, P50, P99, Throughput, WakeUps,
+    Worst,
 };
-use super::metric::Target::{AtLeast, AtMost, TimesOther};
+use super::metric::Target::{AtLeast, AtMost, AtMostTimesOther, TimesOther};
 use super::metric::{Metric, Outcome, Target};
 use super::node::{Node, NodeOptions, Program};
 use super::proc::Process;
+use flood::Flood;
 use lookup::Names;
 use throughput::Holder;
 
@@ -50,12 +53,17 @@ pub(crate) enum Needs {
     PublishAck,
 }
 
-const DEFAULTS: NodeOptions = NodeOptions { program: Program::Nsqd, flags: &[], channels: 0 };
+const DEFAULTS: NodeOptions = NodeOptions { program: Program::Nsqd, flags: &[], channels: 0, tls: false };
 const IN_MEMORY: NodeOptions = NodeOptions { flags: &["--mem-queue-size=5000000"], ..DEFAULTS };
 const ON_DISK: NodeOptions = NodeOptions { flags: &["--mem-queue-size=0"], ..DEFAULTS };
 const SYNCED: NodeOptions = NodeOptions { flags: &["--publish-ack=synced"], ..DEFAULTS };
+const TLS: NodeOptions = NodeOptions { tls: true, ..DEFAULTS };
 const MANY_CHANNELS: NodeOptions = NodeOptions { channels: 10_000, ..DEFAULTS };
 const LOOKUPD: NodeOptions = NodeOptions { program: Program::Nsqlookupd, ..DEFAULTS };
+
+/// Beside a flood: never worse than elsewhere. Other percentiles are not compared: who waits less asks more often, and most often
+/// while the flood has a pause.
+const NO_WORSE: &[(Metric, Target)] = &[(Worst, AtMostTimesOther(1.0))];
 
 const YOUNG: Duration = Duration::from_millis(300);
 const OLD: Duration = Duration::from_secs(6);
@@ -221,6 +229,126 @@ pub(crate) static ALL: &[Scenario] = &[
         node: SYNCED,
         targets: &[(OfSyncedWriter, AtLeast(50.0))],
         run: |bench| durable::publish_synced(bench, 64, 20_000),
+    },
+    Scenario {
+        name: "flood-publish",
+        about: "ping-pong beside PUB on 8 connections",
+        needs: Needs::Nothing,
+        node: DEFAULTS,
+        targets: NO_WORSE,
+        run: |bench| flood::beside(bench, Flood::Publish, 8),
+    },
+    Scenario {
+        name: "flood-publish-one",
+        about: "ping-pong beside PUB on one connection",
+        needs: Needs::Nothing,
+        node: DEFAULTS,
+        targets: NO_WORSE,
+        run: |bench| flood::beside(bench, Flood::Publish, 1),
+    },
+    Scenario {
+        name: "flood-publish-tiny",
+        about: "ping-pong beside PUB of one byte on 8 connections",
+        needs: Needs::Nothing,
+        node: DEFAULTS,
+        targets: NO_WORSE,
+        run: |bench| flood::beside(bench, Flood::PublishTiny, 8),
+    },
+    Scenario {
+        name: "flood-topics",
+        about: "ping-pong beside PUB to 1,000 topics in turn on 8 connections",
+        needs: Needs::Nothing,
+        node: DEFAULTS,
+        targets: NO_WORSE,
+        run: |bench| flood::beside(bench, Flood::PublishTopics, 8),
+    },
+    Scenario {
+        name: "flood-mpub",
+        about: "ping-pong beside MPUB of 200 messages on 8 connections",
+        needs: Needs::Nothing,
+        node: DEFAULTS,
+        targets: NO_WORSE,
+        run: |bench| flood::beside(bench, Flood::PublishMany, 8),
+    },
+    Scenario {
+        name: "flood-mpub-tiny",
+        about: "ping-pong beside MPUB of 200,000 messages of one byte on 8 connections",
+        needs: Needs::Nothing,
+        node: DEFAULTS,
+        targets: NO_WORSE,
+        run: |bench| flood::beside(bench, Flood::PublishManyTiny, 8),
+    },
+    Scenario {
+        name: "flood-tls",
+        about: "ping-pong beside PUB on 8 connections in TLS",
+        needs: Needs::Process,
+        node: TLS,
+        targets: NO_WORSE,
+        run: |bench| flood::beside(bench, Flood::Tls, 8),
+    },
+    Scenario {
+        name: "flood-snappy",
+        about: "ping-pong beside PUB on 8 connections in snappy",
+        needs: Needs::Nothing,
+        node: DEFAULTS,
+        targets: NO_WORSE,
+        run: |bench| flood::beside(bench, Flood::Snappy, 8),
+    },
+    Scenario {
+        name: "flood-deflate",
+        about: "ping-pong beside PUB on 8 connections in deflate, of which hardly anything is left",
+        needs: Needs::Nothing,
+        node: DEFAULTS,
+        targets: NO_WORSE,
+        run: |bench| flood::beside(bench, Flood::Deflate, 8),
+    },
+    Scenario {
+        name: "flood-commands",
+        about: "ping-pong beside RDY, NOP and failing TOUCH and FIN on 8 connections",
+        needs: Needs::Nothing,
+        node: DEFAULTS,
+        targets: NO_WORSE,
+        run: |bench| flood::beside(bench, Flood::Commands, 8),
+    },
+    Scenario {
+        name: "flood-http-pub",
+        about: "ping-pong beside pipelined POST /pub on 8 connections",
+        needs: Needs::Process,
+        node: DEFAULTS,
+        targets: NO_WORSE,
+        run: |bench| flood::beside(bench, Flood::HttpPublish, 8),
+    },
+    Scenario {
+        name: "flood-http-mpub",
+        about: "ping-pong beside pipelined POST /mpub of a megabyte on 8 connections",
+        needs: Needs::Process,
+        node: DEFAULTS,
+        targets: NO_WORSE,
+        run: |bench| flood::beside(bench, Flood::HttpPublishMany, 8),
+    },
+    Scenario {
+        name: "flood-deliveries",
+        about: "ping-pong beside 8 consumers that take a backlog of 2 M",
+        needs: Needs::Nothing,
+        node: IN_MEMORY,
+        targets: NO_WORSE,
+        run: |bench| flood::deliveries(bench, 8),
+    },
+    Scenario {
+        name: "flood-comers",
+        about: "ping-pong beside clients that connect and are gone, 2 threads of them",
+        needs: Needs::Nothing,
+        node: DEFAULTS,
+        targets: NO_WORSE,
+        run: |bench| flood::comers(bench, 2),
+    },
+    Scenario {
+        name: "flood-registrations",
+        about: "PING to an nsqlookupd beside 8 connections that register over and over",
+        needs: Needs::Process,
+        node: LOOKUPD,
+        targets: NO_WORSE,
+        run: |bench| flood::registrations(bench, 8),
     },
     Scenario {
         name: "lookup-shared",
