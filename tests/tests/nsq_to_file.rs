@@ -240,6 +240,17 @@ fn a_file_that_does_not_fit_where_it_belongs_stays_where_it_is() {
 }
 
 #[test]
+fn a_file_that_cannot_be_written_is_named() {
+    let bench = Bench::new();
+    // Opens as any file does, and takes nothing.
+    let tool = bench.start(&["--output-dir=/dev", "--filename-format=full", "--sync-interval=20ms"]);
+    bench.publish(&["x"]);
+    let ended = tool.finish().unwrap();
+    let said = String::from_utf8_lossy(&ended.stderr).into_owned();
+    assert!(!ended.status.success() && said.contains("cannot write to /dev/full: No space left on device"), "{said}");
+}
+
+#[test]
 fn files_are_rotated_by_size_and_age() {
     let bench = Bench::new();
     let by_size = bench.start(&["--rotate-size=5", "--sync-interval=20ms", "--filename-format=s<REV>"]);

@@ -84,7 +84,8 @@ impl Archive {
             Some(file) => file,
             None => self.file.insert(File::open(&self.settings, &self.names, &time)?),
         };
-        file.write(&self.settings, &message.body).context("cannot write")?;
+        let written = file.write(&self.settings, &message.body);
+        written.with_context(|| format!("cannot write to {}", file.path().display()))?;
         self.pending.push(message);
         if self.pending.len() >= self.max_in_flight {
             self.sync()?;
@@ -95,7 +96,7 @@ impl Archive {
     /// Finishes what was written, once it is on disk.
     fn sync(&mut self) -> Result<()> {
         if let Some(file) = self.file.as_mut().filter(|_| !self.pending.is_empty()) {
-            file.sync().context("cannot sync")?;
+            file.sync().with_context(|| format!("cannot sync {}", file.path().display()))?;
             self.pending.drain(..).for_each(Message::finish);
         }
         Ok(())

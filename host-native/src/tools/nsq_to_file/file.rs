@@ -44,6 +44,8 @@ pub(super) struct File {
     /// Without its number.
     name: String,
     rev: u32,
+    /// Where it is while it is written.
+    path: PathBuf,
     sink: Option<Sink>,
     opened_at: Instant,
     /// Before compression.
@@ -62,11 +64,16 @@ impl File {
             if !taken && let Some((file, bytes)) = open(settings, &path)? {
                 info!("opening {}", path.display());
                 let sink = if settings.gzip.is_some() { Sink::Gzip(file) } else { Sink::Plain(file) };
-                return Ok(Self { name, rev, sink: Some(sink), opened_at: Instant::now(), bytes });
+                return Ok(Self { name, rev, path, sink: Some(sink), opened_at: Instant::now(), bytes });
             }
             // Without a number in it the name is the same for ever, and the file is appended to.
             rev += 1;
         }
+    }
+
+    /// Where it is while it is written.
+    pub(super) fn path(&self) -> &Path {
+        &self.path
     }
 
     /// Whether the next message belongs into another file.
@@ -115,8 +122,8 @@ impl File {
 
     /// Syncs, closes, and moves the file to where it belongs.
     pub(super) fn close(mut self, settings: &Settings) -> Result<()> {
-        self.sync()?;
-        let from = settings.work_dir.join(with_rev(&self.name, self.rev));
+        self.sync().with_context(|| format!("cannot sync {}", self.path.display()))?;
+        let from = self.path;
         if !settings.moves() {
             info!("closed {}", from.display());
             return Ok(());
