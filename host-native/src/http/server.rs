@@ -151,9 +151,6 @@ async fn shake<T: AsyncRead + AsyncWrite + Unpin>(tls: &TlsAcceptor, stream: T) 
 fn local_address(listener: &Listener) -> String {
     match listener {
         Listener::Tcp(listener) => listener.local_addr().map_or_else(|error| error.to_string(), |at| at.to_string()),
-        Listener::Unix(listener) => {
-            let path = listener.local_addr().ok().and_then(|at| Some(at.as_pathname()?.display().to_string()));
-            path.unwrap_or_default()
-        }
+        Listener::Unix(socket) => socket.path().display().to_string(),
     }
 }

@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use anyhow::Result;
 use socket2::{SockRef, TcpKeepalive};
-use tokio::net::{TcpListener, TcpStream, UnixListener};
+use tokio::net::{TcpListener, TcpStream};
 
+use super::unix_socket::UnixSocket;
 use crate::config::ListenAddress;
 
 /// How long to wait for a descriptor to come free when there is none.
@@ -24,7 +25,7 @@ pub enum Listener {
     /// On a TCP port.
     Tcp(TcpListener),
     /// On a Unix socket.
-    Unix(UnixListener),
+    Unix(UnixSocket),
 }
 
 /// An accepted socket, not yet on any runtime.
@@ -64,9 +65,9 @@ impl Listener {
                 Ok((Self::Tcp(listener), Bound { address: local.to_string(), port: Some(local.port()) }))
             }
             ListenAddress::Unix(path) => {
-                let listener = UnixListener::bind(path).map_err(failed)?;
-                SockRef::from(&listener).listen(BACKLOG).map_err(failed)?;
-                Ok((Self::Unix(listener), Bound { address: path.display().to_string(), port: None }))
+                let socket = UnixSocket::bind(path).await.map_err(failed)?;
+                SockRef::from(socket.listener()).listen(BACKLOG).map_err(failed)?;
+                Ok((Self::Unix(socket), Bound { address: path.display().to_string(), port: None }))
             }
         }
     }
@@ -105,10 +106,7 @@ impl Listener {
                 let remote = SocketAddr::new(remote.ip().to_canonical(), remote.port());
                 Ok((Accepted::Tcp(socket.into_std()?), remote.to_string()))
             }
-            Self::Unix(listener) => {
-                let (socket, _) = listener.accept().await?;
-                Ok((Accepted::Unix(socket.into_std()?), "@".to_owned()))
-            }
+            Self::Unix(socket) => Ok((Accepted::Unix(socket.accept().await?.into_std()?), "@".to_owned())),
         }
     }
 }

@@ -6,6 +6,7 @@ mod listener;
 mod tests;
 #[cfg(test)]
 mod turn_tests;
+mod unix_socket;
 mod wire;
 
 use std::collections::BTreeMap;
@@ -22,6 +23,7 @@ use crate::workers::Workers;
 use connection::Connection;
 pub(crate) use listener::{Accepted, Bound};
 pub use listener::{ListenError, Listener};
+pub use unix_socket::UnixSocket;
 
 /// What clients may have, and must.
 #[derive(Clone)]
