@@ -70,6 +70,21 @@ fn over_loopback_nsqd_answers_to_names_of_this_machine_only() {
     assert!(!text(&http::get(nsqd.http, "/stats").unwrap()).contains("[t"));
 }
 
+#[test]
+fn nsqadmin_answers_to_all_names_until_some_are_named() {
+    let nsqd = ["--nsqd-http-address=127.0.0.1:1".to_owned()];
+    let open = Admin::start(&nsqd).unwrap();
+    assert!(ask_host(open.http, "nsq.example", "GET", "/ping").contains(" 200 OK"));
+    let admin = Admin::start(&[&nsqd[..], &["--http-allowed-host=nsq.example".to_owned()]].concat()).unwrap();
+    for own in ["nsq.example", "NSQ.example:4171", "127.0.0.1:4171", "localhost"] {
+        assert!(ask_host(admin.http, own, "GET", "/ping").contains(" 200 OK"), "{own}");
+    }
+    for (method, target) in [("GET", "/"), ("GET", "/api/topics/t/c/peek"), ("DELETE", "/api/topics/t")] {
+        let answer = ask_host(admin.http, "evil.example", method, target);
+        assert!(answer.starts_with("HTTP/1.1 403 ") && answer.contains("FOREIGN_HOST"), "{answer}");
+    }
+}
+
 /// A request with this `Host`: all of the answer.
 fn ask_host(address: SocketAddr, host: &str, method: &str, target: &str) -> String {
     use std::io::{Read as _, Write as _};

@@ -271,6 +271,12 @@ fn its_page_looks_into_messages_with_its_own_token() {
     assert_eq!(http::post(broker.http(), "/pub?topic=t", b"hello").unwrap().status, 200);
     assert_eq!(http::get(broker.http(), "/topic/peek?topic=t").unwrap().status, 401);
     let shown = || http::get(page, "/api/topics/t/peek?limit=5").unwrap().body;
+    // Names that a web page made up get nothing out of it.
+    let mut stream = std::net::TcpStream::connect(page).unwrap();
+    stream.write_all(b"GET /ping HTTP/1.1\r\nHost: evil.example\r\nConnection: close\r\n\r\n").unwrap();
+    let mut refused = String::new();
+    stream.read_to_string(&mut refused).unwrap();
+    assert!(refused.starts_with("HTTP/1.1 403 "), "{refused}");
     assert!(eventually(|| String::from_utf8_lossy(&shown()).contains(r#""body":"hello""#)));
 }
 

@@ -13,12 +13,13 @@ use super::upstream::Upstream;
 use super::{assets, settings};
 use crate::config::NsqadminOptions;
 use crate::http::compress::compressed;
+use crate::http::gate::Gate;
 use crate::http::query::Query;
 use crate::http::respond::Decoration::{Plain, Raw, V1};
 use crate::http::respond::{Answer, Outcome, Reply};
 use crate::http::routing::{Route, quiet, route};
 use crate::http::token::Token;
-use crate::http::{Call, Service};
+use crate::http::{Call, Peer, Request, Service, refused};
 use crate::log::LogHandle;
 
 /// Bytes of a request's body, if it has no use, that are read.
@@ -62,6 +63,8 @@ pub(super) struct Api {
     pub(super) notifier: Notifier,
     /// For nsqds that want it of those who look into messages.
     pub(super) token: Option<Token>,
+    /// The names that are answered to, if not all are.
+    gate: Option<Gate>,
     routes: Vec<Route<Endpoint>>,
 }
 
@@ -73,11 +76,12 @@ impl Api {
         live: Arc<Live>,
         notifier: Notifier,
         token: Option<Token>,
+        gate: Option<Gate>,
     ) -> Self {
         let proxied = options.proxy_graphite && !options.graphite_url.is_empty();
         let render = proxied.then(|| quiet(Method::GET, "/render", Endpoint::Render, Raw));
         let routes = routes().into_iter().chain(render).map(|route| route.below(options.base())).collect();
-        Self { options: watch::Sender::new(options), log, upstream, live, notifier, token, routes }
+        Self { options: watch::Sender::new(options), log, upstream, live, notifier, token, gate, routes }
     }
 
     /// As they are now.
@@ -125,6 +129,11 @@ impl Service for Api {
 
     fn routes(&self) -> &[Route<Endpoint>] {
         &self.routes
+    }
+
+    fn refusal(&self, peer: &Peer, request: Request<'_>) -> Option<Answer> {
+        let checked = self.gate.as_ref()?.check_host(peer, request.headers);
+        checked.err().map(|failure| refused(peer, request, failure))
     }
 
     fn discarded_bytes_max(&self) -> usize {

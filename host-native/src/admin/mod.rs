@@ -27,6 +27,7 @@ use tokio::task::JoinHandle;
 
 use crate::client::http::HttpClient;
 use crate::config::{NsqadminOptions, nsqadmin, version_text};
+use crate::http::gate::Gate;
 use crate::http::serve;
 use crate::http::token::Token;
 use crate::log::LogHandle;
@@ -55,6 +56,8 @@ impl Admin {
         resolve(&options).await.map_err(instantiating)?;
         assets::check(&options.dev_static_dir).map_err(instantiating)?;
         let token = token(&options).map_err(instantiating)?;
+        let named = &options.http_allowed_hosts;
+        let gate = (!named.is_empty()).then(|| Gate::of_hosts(named)).transpose().map_err(instantiating)?;
         let for_requests = upstream(&options)?;
         // Its connections are served on the thread that polls, which requests should not have to wait for.
         let for_polls = upstream(&options)?;
@@ -69,7 +72,7 @@ impl Admin {
         if let Some(telling) = telling {
             workers.spawn(telling);
         }
-        let api = Arc::new(http::Api::new(options, log, for_requests, live.clone(), notifier, token));
+        let api = Arc::new(http::Api::new(options, log, for_requests, live.clone(), notifier, token, gate));
         polling.spawn(live.poll(for_polls, api.options.subscribe()));
         let serving = tokio::spawn(serve(listener, api, workers.clone(), async move {
             // An error means that the daemon is gone, which is the same order.

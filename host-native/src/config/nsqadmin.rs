@@ -110,6 +110,8 @@ options! {
         builtin "man" = Man, "Prints a page for man. Try nsqadmin --man | man -l -.";
         "nsqd-http-token-file" <"FILE"> => nsqd_http_token_file: PathBuf = PathBuf::new(),
             "A file with the token that nsqds want of those who look into messages (their --http-token-file). It is sent to an nsqd that asks for it when somebody looks, and never otherwise.";
+        "http-allowed-host" <"HOST"> key "http_allowed_hosts" => http_allowed_hosts: Vec<String> = Vec::new(),
+            "A name under which the pages may be asked for over loopback, besides addresses, names without a dot and the host's name. Once one is given, other names are refused there, since a web page could have made them mean this machine. Without any, all names are answered, as proxies on this machine may need.";
         "live-interval" => live_interval: Duration = Duration::from_secs(2),
             "How often the cluster is asked while a page is open, once for all pages. Each asks for the statistics of every nsqd.";
         "log-format" => log_format: LogFormat = LogFormat::Text,

@@ -37,6 +37,7 @@ fn defaults_are_nsqadmins() {
         // Ours.
         ("live_interval", "2000000000"),
         ("nsqd_http_token_file", ""),
+        ("http_allowed_hosts", "[]"),
         ("log_format", "text"),
     ];
     for (key, value) in expected {

@@ -21,6 +21,7 @@ use thiserror::Error;
 
 use super::origin::{self, Authority, Origin};
 use super::respond::{Answer, Failure};
+use super::server::Peer;
 use super::service::Request;
 use super::token::{BadToken, Shown, Token};
 use crate::config::{NsqdOptions, hostname};
@@ -64,10 +65,8 @@ pub(crate) enum BadFlag {
 impl Gate {
     /// The gate of an nsqd with `options`. Reads the file of the token.
     pub(crate) fn of(options: &NsqdOptions) -> Result<Self, BadFlag> {
-        let named = options.http_allowed_hosts.iter().map(|host| name(host).ok_or(BadFlag::Host(host.clone())));
-        let mut hosts: Vec<String> = named.collect::<Result<_, _>>()?;
-        let own = ["localhost", &hostname(), &options.broadcast_address];
-        hosts.extend(own.into_iter().filter_map(name));
+        let mut gate = Self::of_hosts(&options.http_allowed_hosts)?;
+        gate.hosts.extend(name(&options.broadcast_address));
         let file = &options.http_token_file;
         let messages = if !file.as_os_str().is_empty() {
             let failed = |bad| BadFlag::Token { file: file.display().to_string(), bad };
@@ -77,7 +76,15 @@ impl Gate {
         } else {
             Messages::Open
         };
-        Ok(Self { hosts, messages, ..Self::of_origins(&options.http_allowed_origins)? })
+        Ok(Self { messages, origins: Self::of_origins(&options.http_allowed_origins)?.origins, ..gate })
+    }
+
+    /// A gate that answers, over loopback, to these names of this machine and to its host's name.
+    pub(crate) fn of_hosts(hosts: &[String]) -> Result<Self, BadFlag> {
+        let named = hosts.iter().map(|host| name(host).ok_or(BadFlag::Host(host.clone())));
+        let mut hosts: Vec<String> = named.collect::<Result<_, _>>()?;
+        hosts.extend(name(&hostname()));
+        Ok(Self { hosts, ..Self::default() })
     }
 
     /// A gate that pages of these origins may pass, and no other pages. It is open otherwise.
@@ -86,8 +93,11 @@ impl Gate {
         Ok(Self { origins: origins.iter().map(parsed).collect::<Result<_, _>>()?, ..Self::default() })
     }
 
-    /// Refuses a request that was sent to a name that is none of this machine's. For requests over loopback.
-    pub(super) fn check_host(&self, headers: &HeaderMap) -> Result<(), Failure> {
+    /// Refuses a request that came over loopback and was sent to a name that is none of this machine's.
+    pub(crate) fn check_host(&self, peer: &Peer, headers: &HeaderMap) -> Result<(), Failure> {
+        if !peer.loopback {
+            return Ok(());
+        }
         let Some(host) = headers.get(HOST).filter(|host| !host.is_empty()) else { return Ok(()) };
         let host = String::from_utf8_lossy(host.as_bytes());
         let authority = Authority::parse(&host);
@@ -96,7 +106,7 @@ impl Gate {
         }
         let named = authority.map_or_else(|| host.to_string(), |authority| authority.host().to_owned());
         Err(forbidden(format!(
-            "FOREIGN_HOST: {named:?} is not a name of this machine; start nsqd with --http-allowed-host={named} if it is to be"
+            "FOREIGN_HOST: {named:?} is not a name of this machine; start the program with --http-allowed-host={named} if it is to be"
         )))
     }
 
@@ -186,6 +196,11 @@ fn forbidden(text: String) -> Failure {
     Failure { status: StatusCode::FORBIDDEN, message: text.into() }
 }
 
+/// Whether `host` can be the value of `--http-allowed-host`.
+pub(crate) fn is_name(host: &str) -> bool {
+    name(host).is_some()
+}
+
 /// A host's name as it is compared; `None` for what is none, or has a port.
 fn name(host: &str) -> Option<String> {
     if host.parse::<IpAddr>().is_ok() {
@@ -221,7 +236,8 @@ mod tests {
     fn over_loopback_a_host_is_a_name_of_this_machine() {
         let gate =
             gate(|options| options.http_allowed_hosts = vec!["Proxy.example".to_owned(), "::2".to_owned()]).unwrap();
-        let check = |host: &str| gate.check_host(&headers(&[&format!("host: {host}")]));
+        let here = Peer { address: "127.0.0.1:5".to_owned(), secure: false, loopback: true };
+        let check = |host: &str| gate.check_host(&here, &headers(&[&format!("host: {host}")]));
         for own in
             ["localhost", "LOCALHOST:4151", "localhost.", "x.localhost", "127.0.0.1:4151", "10.0.0.1", "[::1]:4151"]
         {
@@ -232,8 +248,8 @@ mod tests {
         {
             assert_eq!(check(own), Ok(()), "{own}");
         }
-        assert_eq!(gate.check_host(&headers(&[])), Ok(()));
-        assert_eq!(gate.check_host(&HeaderMap::from_iter([(HOST, HeaderValue::from_static(""))])), Ok(()));
+        assert_eq!(gate.check_host(&here, &headers(&[])), Ok(()));
+        assert_eq!(gate.check_host(&here, &HeaderMap::from_iter([(HOST, HeaderValue::from_static(""))])), Ok(()));
         for own in ["x", "queue2:4151", "nsqd."] {
             assert_eq!(check(own), Ok(()), "{own}");
         }

@@ -101,7 +101,7 @@ impl Service for Api {
         if !peer.secure && self.options.borrow().tls_required == TlsRequired::Yes {
             return Some(respond::tls_required(self.ports.https.unwrap_or(0)));
         }
-        let host = if peer.loopback { self.gate.check_host(request.headers) } else { Ok(()) };
+        let host = self.gate.check_host(peer, request.headers);
         host.and_then(|()| self.gate.check_change(request)).err().map(|failure| refused(peer, request, failure))
     }
 

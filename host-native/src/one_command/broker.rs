@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, anyhow};
 
+use super::discovery::Access;
 use super::screen::Running;
 use super::words::Misuse;
 use super::{Failure, discovery, own_command, print, quoted, screen};
@@ -51,9 +52,9 @@ async fn serve(
     mut stop: StopSignal,
     started: impl FnOnce(&Running),
 ) -> Result<()> {
-    let (discovery, token_file) = (discovery::beside(&options), options.http_token_file.clone());
+    let (discovery, access) = (discovery::beside(&options), Access::of(&options));
     let daemon = Daemon::start(options, log.clone()).await?;
-    let beside = match Beside::start(discovery, token_file, log).await {
+    let beside = match Beside::start(discovery, access, log).await {
         Ok(beside) => beside,
         Err(error) => {
             daemon.stop().await?;
@@ -82,12 +83,12 @@ struct Beside {
 }
 
 impl Beside {
-    async fn start(options: Option<NsqlookupdOptions>, token_file: PathBuf, log: LogHandle) -> Result<Self> {
+    async fn start(options: Option<NsqlookupdOptions>, access: Access, log: LogHandle) -> Result<Self> {
         let Some(options) = options else { return Ok(Self::default()) };
         let lookupd = Lookupd::start(options.clone()).await?;
         let lookup = lookupd.addresses.http.as_deref().map(screen::reachable);
         let mut beside = Self { lookupd: Some(lookupd), admin: None };
-        if let Some(options) = lookup.and_then(|lookup| discovery::shown(&options, lookup, token_file)) {
+        if let Some(options) = lookup.and_then(|lookup| discovery::shown(&options, lookup, access)) {
             match Admin::start(options, log).await {
                 Ok(admin) => beside.admin = Some(admin),
                 Err(error) => {

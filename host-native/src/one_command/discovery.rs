@@ -3,9 +3,24 @@
 use std::path::PathBuf;
 
 use crate::config::{ListenAddress, NsqadminOptions, NsqdOptions, NsqlookupdOptions};
+use crate::http::gate::is_name;
 
 /// How far an nsqlookupd's ports are from an nsqd's, by default: 4160 and 4161 from 4150 and 4151.
 const PORTS_BETWEEN: u16 = 10;
+
+/// What nsqd was told of access over HTTP that its nsqadmin needs to know.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Access {
+    token_file: PathBuf,
+    hosts: Vec<String>,
+}
+
+impl Access {
+    /// What `options` say.
+    pub(super) fn of(options: &NsqdOptions) -> Self {
+        Self { token_file: options.http_token_file.clone(), hosts: options.http_allowed_hosts.clone() }
+    }
+}
 
 /// The options of an nsqlookupd beside an nsqd with these: on the same interfaces, ten ports further, free ports beside free
 /// ports. `None` where it would have nobody to tell of: others were named to register with, or the nsqd has no port that
@@ -24,11 +39,15 @@ pub(super) fn beside(options: &NsqdOptions) -> Option<NsqlookupdOptions> {
 
 /// The options of an nsqadmin that shows what an nsqlookupd with these knows, whose HTTP side is at `lookup` now: on the same
 /// interfaces, ten ports further. It shows the nsqd its own token. `None` where there are no more ports.
-pub(super) fn shown(nsqlookupd: &NsqlookupdOptions, lookup: String, token_file: PathBuf) -> Option<NsqadminOptions> {
+pub(super) fn shown(nsqlookupd: &NsqlookupdOptions, lookup: String, access: Access) -> Option<NsqadminOptions> {
+    // There is always one, so that no other names are answered.
+    let own = ["localhost", &nsqlookupd.broadcast_address].into_iter().filter(|host| is_name(host)).map(str::to_owned);
+    let hosts = own.chain(access.hosts);
     Some(NsqadminOptions {
         http_address: further(&nsqlookupd.http_address)?,
         lookupd_http_addresses: vec![lookup],
-        nsqd_http_token_file: token_file,
+        nsqd_http_token_file: access.token_file,
+        http_allowed_hosts: hosts.collect(),
         ..NsqadminOptions::default()
     })
 }
@@ -82,13 +101,15 @@ mod tests {
             http_address: ListenAddress::parse(http).unwrap(),
             ..NsqlookupdOptions::default()
         };
-        let found = shown(&lookupd("127.0.0.1:4161"), "127.0.0.1:4161".to_owned(), "token".into()).unwrap();
+        let access = Access { token_file: "token".into(), hosts: vec!["mine.example".to_owned()] };
+        let found = shown(&lookupd("127.0.0.1:4161"), "127.0.0.1:4161".to_owned(), access).unwrap();
         assert_eq!(found.nsqd_http_token_file, PathBuf::from("token"));
+        assert!(found.http_allowed_hosts.ends_with(&["mine.example".to_owned()]));
         assert_eq!(found.http_address.to_string(), "127.0.0.1:4171");
         assert_eq!(found.lookupd_http_addresses, ["127.0.0.1:4161"]);
         assert!(found.checked().is_ok());
-        assert_eq!(shown(&lookupd(":0"), "a:1".to_owned(), PathBuf::new()).unwrap().http_address.to_string(), ":0");
-        assert_eq!(shown(&lookupd(":65530"), "a:1".to_owned(), PathBuf::new()), None);
+        assert_eq!(shown(&lookupd(":0"), "a:1".to_owned(), Access::default()).unwrap().http_address.to_string(), ":0");
+        assert_eq!(shown(&lookupd(":65530"), "a:1".to_owned(), Access::default()), None);
     }
 
     #[test]
