@@ -132,6 +132,8 @@ pub struct Session {
     idle_since: Instant,
     /// When the socket took bytes last, while it takes none.
     blocked_since: Option<Instant>,
+    /// When it began to take none.
+    blocked_from: Instant,
     unflushed_body_bytes: u64,
     uncredited_body_bytes: u64,
 }
@@ -157,6 +159,7 @@ impl Session {
             next_heartbeat: now.mono,
             idle_since: now.mono,
             blocked_since: None,
+            blocked_from: now.mono,
             unflushed_body_bytes: 0,
             uncredited_body_bytes: 0,
         }
@@ -418,7 +421,8 @@ impl Session {
     /// Everything in `out` so far was written to the socket. Opens the window for the deliveries among it.
     pub fn handle_flushed(&mut self, now: Now, requests: &mut Vec<Request>) {
         if self.blocked_since.take().is_some() {
-            self.idle_since = now.mono;
+            // For so long the client was not read from, so it could say nothing. What it was silent before still counts.
+            self.idle_since = self.idle_since + now.mono.since(self.blocked_from);
         }
         self.uncredited_body_bytes += std::mem::take(&mut self.unflushed_body_bytes);
         if self.uncredited_body_bytes >= CREDIT_BYTES && self.phase != Phase::Closed {
@@ -430,6 +434,9 @@ impl Session {
     /// The socket takes no more of `out` for now; it took `written` bytes of it since the last call. The write deadline runs
     /// from the last time it took any.
     pub fn handle_blocked(&mut self, now: Now, written: usize) {
+        if self.blocked_since.is_none() {
+            self.blocked_from = now.mono;
+        }
         if written > 0 || self.blocked_since.is_none() {
             self.blocked_since = Some(now.mono);
         }
