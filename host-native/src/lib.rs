@@ -14,6 +14,8 @@ pub mod one_command;
 pub mod process;
 pub mod programs;
 mod registration;
+#[cfg(test)]
+mod scripted;
 mod statsd;
 pub mod storage;
 mod streams;

@@ -1,20 +1,26 @@
 //! nsqd's registration with nsqlookupds: one task for each, so that one that hangs delays nobody. What is said, and when, is
 //! the core's [`Peer`]; these tasks wait for it.
 
+#[cfg(test)]
+mod scenes;
+
 use std::collections::{BTreeMap, BTreeSet};
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::BytesMut;
 use sansq_core::lookup::{Peer, PeerEvent, PeerInfo};
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, split};
 use tokio::net::TcpStream;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
-use tokio::time::{sleep_until, timeout, timeout_at};
+use tokio::time::{sleep_until, timeout_at};
 
 use crate::config::{NSQ_VERSION, NsqdOptions, hostname};
 use crate::node::Node;
+use crate::streams::Stream;
 
 /// Bytes of answers read at a time.
 const READ_BYTES: usize = 4096;
@@ -63,6 +69,17 @@ fn info(options: &NsqdOptions) -> PeerInfo {
     }
 }
 
+async fn connect(address: &str) -> io::Result<Box<dyn Stream>> {
+    #[cfg(test)]
+    if let Some(stream) = crate::scripted::dial(address) {
+        return stream.map(|end| Box::new(end) as Box<dyn Stream>);
+    }
+    let stream = TcpStream::connect(address).await?;
+    // Without it commands are a little late.
+    _ = stream.set_nodelay(true);
+    Ok(Box::new(stream))
+}
+
 /// A task that ends with its owner.
 struct Task(JoinHandle<()>);
 
@@ -102,10 +119,8 @@ impl Registrar {
     /// One connection: why it ended, or was not made.
     async fn attempt(&mut self) -> String {
         let deadline = self.node.clock.deadline(self.peer.poll_timeout());
-        match timeout_at(deadline, TcpStream::connect(&self.address)).await {
+        match timeout_at(deadline, connect(&self.address)).await {
             Ok(Ok(stream)) => {
-                // Without it commands are a little late.
-                _ = stream.set_nodelay(true);
                 self.peer.handle_connected(self.node.clock.now().mono);
                 self.converse(stream).await
             }
@@ -120,9 +135,14 @@ impl Registrar {
         }
     }
 
-    async fn converse(&mut self, mut stream: TcpStream) -> String {
+    /// Reads while it writes: an nsqlookupd that is answering reads nothing before its answers are taken, so with small
+    /// buffers in between one would wait for the other.
+    async fn converse(&mut self, stream: Box<dyn Stream>) -> String {
+        let (mut reader, mut writer) = split(stream);
         let mut changes = self.node.lookups.changes();
         let mut buffer = [0; READ_BYTES];
+        let mut unwritten = BytesMut::new();
+        let mut taken_at = self.node.clock.now().mono;
         loop {
             while let Some(event) = self.peer.poll_event() {
                 match event {
@@ -135,23 +155,24 @@ impl Registrar {
                     }
                 }
             }
-            let out = self.peer.take_output();
-            if !out.is_empty() {
-                match timeout(WRITE_TIME_MAX, stream.write_all(&out)).await {
-                    Ok(Ok(())) => {}
-                    Ok(Err(error)) => self.fail(format!("the connection broke: {error}")),
-                    Err(_) => self.fail("it takes no commands".to_owned()),
-                }
-                continue;
+            if unwritten.is_empty() {
+                taken_at = self.node.clock.now().mono;
             }
+            unwritten.extend_from_slice(&self.peer.take_output());
+            let writes = !unwritten.is_empty();
             let deadline = self.node.clock.deadline(self.peer.poll_timeout());
             tokio::select! {
-                read = stream.read(&mut buffer) => match read {
+                read = reader.read(&mut buffer) => match read {
                     Ok(0) => self.fail("it closed the connection".to_owned()),
                     Ok(len) => self.peer.handle_bytes(self.node.clock.now().mono, &buffer[..len]),
                     Err(error) => self.fail(format!("the connection broke: {error}")),
                 },
-                change = changes.recv(), if self.peer.wants_registrations() => match change {
+                written = writer.write_buf(&mut unwritten), if writes => match written {
+                    Ok(_) => taken_at = self.node.clock.now().mono,
+                    Err(error) => self.fail(format!("the connection broke: {error}")),
+                },
+                () = sleep_until(self.node.clock.deadline(taken_at + WRITE_TIME_MAX)), if writes => self.fail("it takes no commands".to_owned()),
+                change = changes.recv(), if !writes && self.peer.wants_registrations() => match change {
                     Ok(change) => {
                         let now = self.node.clock.now().mono;
                         for registration in self.node.registrations_after(change) {

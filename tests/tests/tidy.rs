@@ -108,7 +108,8 @@ fn code_lines(text: &str) -> usize {
 }
 
 fn is_test(path: &str) -> bool {
-    path.contains("/tests/") || path.ends_with("/tests.rs") || path.ends_with("_tests.rs")
+    let ends = ["/tests.rs", "_tests.rs", "/scenes.rs"];
+    path.contains("/tests/") || path.contains("/scripted/") || ends.iter().any(|end| path.ends_with(end))
 }
 
 #[test]

@@ -71,6 +71,8 @@ pub(crate) mod lookup;
 mod options;
 mod outbox;
 mod producer;
+#[cfg(test)]
+mod scenes;
 
 pub use consumer::{Consumer, ConsumerBuilder, ConsumerControl, Message};
 pub use options::{Options, OptionsError};

@@ -30,6 +30,8 @@ mod publish;
 pub(crate) mod query;
 pub(crate) mod respond;
 pub(crate) mod routing;
+#[cfg(test)]
+pub(crate) mod scenes;
 mod server;
 mod service;
 pub(crate) mod settings;

@@ -26,7 +26,7 @@ use crate::workers::Workers;
 /// Longer than anything here takes.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-fn log_handle() -> LogHandle {
+pub(super) fn log_handle() -> LogHandle {
     static HANDLE: OnceLock<LogHandle> = OnceLock::new();
     HANDLE.get_or_init(|| log::init("", LogLevel::Fatal, LogFormat::Text).unwrap()).clone()
 }

@@ -23,12 +23,7 @@ const WRITE_TIME_MAX: Duration = Duration::from_secs(5);
 /// Serves `socket` on a worker thread.
 pub(super) fn serve(socket: Accepted, remote_address: String, state: &Arc<State>, workers: &Workers) {
     tracing::info!("TCP: new client({remote_address})");
-    let connection = Connection {
-        session: state.session(remote_address.clone()),
-        state: state.clone(),
-        remote_address,
-        out: Vec::new(),
-    };
+    let connection = Connection::new(remote_address, state);
     workers.spawn(async move {
         let address = connection.remote_address.clone();
         let served = match socket {
@@ -48,7 +43,7 @@ pub(super) fn serve(socket: Accepted, remote_address: String, state: &Arc<State>
     });
 }
 
-struct Connection {
+pub(super) struct Connection {
     session: Session,
     state: Arc<State>,
     remote_address: String,
@@ -57,8 +52,12 @@ struct Connection {
 }
 
 impl Connection {
+    pub(super) fn new(remote_address: String, state: &Arc<State>) -> Self {
+        Self { session: state.session(remote_address.clone()), state: state.clone(), remote_address, out: Vec::new() }
+    }
+
     /// Serves the stream until it ends, and takes back what was registered on it.
-    async fn run(mut self, mut stream: impl AsyncRead + AsyncWrite + Unpin) -> std::io::Result<()> {
+    pub(super) async fn run(mut self, mut stream: impl AsyncRead + AsyncWrite + Unpin) -> std::io::Result<()> {
         let served = self.converse(&mut stream).await;
         if served.is_err() {
             self.session.handle_eof(&mut self.state.registry.write(), &mut self.out);

@@ -3,6 +3,8 @@
 
 mod connection;
 mod http;
+#[cfg(test)]
+pub(crate) mod scenes;
 
 use std::ffi::OsString;
 use std::process::ExitCode;

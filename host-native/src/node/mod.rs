@@ -78,7 +78,16 @@ impl Node {
     /// A node without topics on `storage`, and the thread that calls them at their deadlines. `seed` is for chance in
     /// topics.
     pub fn new(config: Config, storage: StorageHandle, seed: u64) -> std::io::Result<Arc<Self>> {
-        let clock = Clock::start();
+        Self::with_clock(config, storage, seed, Clock::start())
+    }
+
+    /// As [`new`](Self::new), by this clock.
+    pub(crate) fn with_clock(
+        config: Config,
+        storage: StorageHandle,
+        seed: u64,
+        clock: Clock,
+    ) -> std::io::Result<Arc<Self>> {
         let known = Arc::new(OnceLock::new());
         let alarms = Alarms::start(clock, known.clone())?;
         let node = Arc::new(Self {

@@ -45,4 +45,6 @@ pub(crate) struct Progress {
 }
 
 #[cfg(test)]
+mod scenes;
+#[cfg(test)]
 mod tests;

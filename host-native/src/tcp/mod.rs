@@ -3,6 +3,8 @@
 mod connection;
 mod listener;
 #[cfg(test)]
+pub(crate) mod scenes;
+#[cfg(test)]
 mod tests;
 #[cfg(test)]
 mod turn_tests;

@@ -1,16 +1,43 @@
 //! The task of a connection on a stream in memory. Time passes only when nothing else can happen, so what ought to come at
 //! once and comes with the next heartbeat is seen by the clock.
 
+use std::future::{Future as _, poll_fn};
+use std::pin::pin;
 use std::time::Duration;
 
 use sansq_core::config::Config;
 use sansq_core::storage::StoreOptions;
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream, duplex};
+use tokio::task::coop;
 use tokio::time::Instant;
 
 use super::*;
 use crate::storage::StorageThread;
+
+/// The runtime lets a task that has had its share ask, and says that there is nothing.
+#[tokio::test(start_paused = true)]
+async fn a_deadline_is_kept_that_was_set_when_the_task_had_had_its_share() {
+    let directory = TempDir::new().unwrap();
+    let storage = StorageThread::start(directory.path(), StoreOptions::default(), |_| {}).unwrap();
+    let node = Node::new(Config::default(), storage.handle(), 1).unwrap();
+    let (ours, mut theirs) = duplex(1448);
+    theirs.write_all(b"  V2").await.unwrap();
+    let client = client(&node, "a test".to_owned());
+    let session = Session::new(node.clock.now(), node.config.clone(), Features::default());
+    let mut connection = Box::pin(Connection::new(ours, session, node.clone(), client, None, None));
+    let mut last = Instant::now();
+    let served = poll_fn(|cx| {
+        let first = last != Instant::now();
+        last = Instant::now();
+        while first && coop::has_budget_remaining() {
+            _ = pin!(coop::consume_budget()).poll(cx);
+        }
+        connection.as_mut().poll(cx)
+    });
+    // A client that says nothing is given up after two heartbeats.
+    tokio::time::timeout(Duration::from_secs(70), served).await.expect("it is closed when its time is over");
+}
 
 /// The next message that `stream` brings: its id and the size of its body.
 async fn message(stream: &mut DuplexStream) -> ([u8; 16], usize) {

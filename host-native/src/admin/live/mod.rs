@@ -15,6 +15,8 @@
 //! named goes on as it was. All other views are complete each time.
 
 mod poll;
+#[cfg(test)]
+mod scenes;
 mod views;
 
 use std::sync::Arc;
