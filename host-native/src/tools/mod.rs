@@ -201,6 +201,18 @@ pub(super) fn terminations() -> Result<impl Stream<Item = ()> + Unpin> {
     Ok(stream_of(StopSignal::new()?))
 }
 
+/// What comes of connecting; nothing if a signal comes first. Who listens for signals only once it is connected is killed by one
+/// that comes just then, with messages in flight.
+pub(super) async fn unless_told_to_end<T>(
+    signals: &mut (impl Stream<Item = ()> + Unpin),
+    connecting: impl Future<Output = Result<T>>,
+) -> Result<Option<T>> {
+    tokio::select! {
+        connected = connecting => connected.map(Some),
+        _ = signals.next() => Ok(None),
+    }
+}
+
 /// The same for who does something else on SIGHUP.
 pub(super) fn terminations_without_hang_up() -> Result<impl Stream<Item = ()> + Unpin> {
     Ok(stream_of(StopSignal::without_hang_up()?))

@@ -7,7 +7,9 @@ use anyhow::{Context as _, Result, bail};
 use futures::{Stream, StreamExt as _};
 use tracing::info;
 
-use super::{Messages, Misuse, Source, client_options, is_reader_gone, random_channel, terminations};
+use super::{
+    Messages, Misuse, Source, client_options, is_reader_gone, random_channel, terminations, unless_told_to_end,
+};
 use crate::client::Message;
 use crate::config::{Program, options};
 
@@ -71,14 +73,17 @@ pub async fn run(options: NsqTailOptions, _: &[String]) -> Result<()> {
     let max_in_flight = u32::try_from(most).unwrap_or(u32::MAX);
     client.client_mut().max_in_flight = max_in_flight;
 
+    let mut signals = terminations()?;
     let mut messages = Messages::new();
     for topic in &options.topics {
         info!("Adding consumer for topic: {topic}");
-        messages.add(source.consumer(topic, &channel, &client).await?);
+        let connecting = source.consumer(topic, &channel, &client);
+        let Some(consumer) = unless_told_to_end(&mut signals, connecting).await? else { return Ok(()) };
+        messages.add(consumer);
     }
     let topics: Vec<&str> = options.topics.iter().map(String::as_str).collect();
     let prefixes = if options.print_topic { topics } else { Vec::new() };
-    print(messages, &prefixes, options.count, max_in_flight, terminations()?).await
+    print(messages, &prefixes, options.count, max_in_flight, signals).await
 }
 
 /// Prints messages until `count` came of some consumer (0 goes on for ever), or until `stop` says so. `prefixes`, by

@@ -13,7 +13,7 @@ use parking_lot::Mutex;
 use sansq_core::rng::Rng;
 
 use super::pool::{Mode, Pool, Statuses};
-use super::{Misuse, Source, client_options, terminations};
+use super::{Misuse, Source, client_options, terminations, unless_told_to_end};
 use crate::client::Message;
 use crate::client::http::{HttpClient, check};
 use crate::config::{Program, options, version_text};
@@ -102,10 +102,11 @@ pub async fn run(options: NsqToHttpOptions, _: &[String]) -> Result<()> {
     let sender = Arc::new(Sender::new(&options)?);
     let mut client = client_options("nsq_to_http", "consumer-opt", &options.consumer_opts)?;
     client.client_mut().max_in_flight = u32::try_from(options.max_in_flight).unwrap_or(u32::MAX);
-    let consumer = source.consumer(&options.topic, &options.channel, &client).await?;
+    let mut signals = terminations()?;
+    let connecting = source.consumer(&options.topic, &options.channel, &client);
+    let Some(consumer) = unless_told_to_end(&mut signals, connecting).await? else { return Ok(()) };
     let control = consumer.control();
     let concurrency = usize::try_from(options.concurrency).unwrap_or(usize::MAX);
-    let mut signals = terminations()?;
     let stopping = async {
         signals.next().await;
         control.stop();

@@ -14,7 +14,7 @@ use serde_json::{Map, Value};
 use tracing::warn;
 
 use super::pool::{Mode, Pool, Statuses};
-use super::{Misuse, Source, client_options, terminations};
+use super::{Misuse, Source, client_options, terminations, unless_told_to_end};
 use crate::client::{Consumer, Message, Producer};
 use crate::config::{Program, options};
 
@@ -125,9 +125,13 @@ pub async fn run(options: NsqToNsqOptions, _: &[String]) -> Result<()> {
         pool: RefCell::new(Pool::new(mode, options.destinations.len(), Instant::now(), crate::client::seed())),
         statuses: RefCell::new(Statuses::new(&options.destinations, options.status_every)),
     };
+    let mut signals = terminations()?;
     let mut consumers = Vec::new();
     for topic in &options.topics {
-        consumers.push((topic, options.source().consumer(topic, &options.channel, &client).await?));
+        let source = options.source();
+        let connecting = source.consumer(topic, &options.channel, &client);
+        let Some(consumer) = unless_told_to_end(&mut signals, connecting).await? else { return Ok(()) };
+        consumers.push((topic, consumer));
     }
     let controls: Vec<_> = consumers.iter().map(|(_, consumer)| consumer.control()).collect();
     let concurrency = usize::try_from(options.max_in_flight).unwrap_or(usize::MAX).max(1);
@@ -135,7 +139,6 @@ pub async fn run(options: NsqToNsqOptions, _: &[String]) -> Result<()> {
         let to = if options.destination_topic.is_empty() { topic } else { &options.destination_topic };
         copier.copy_all(consumer, to, concurrency)
     }));
-    let mut signals = terminations()?;
     let stopping = async {
         signals.next().await;
         controls.iter().for_each(|control| control.stop());
