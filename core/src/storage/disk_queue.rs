@@ -175,8 +175,9 @@ impl DiskQueue {
         }
         queue.cursor = queue.released;
         queue.oldest = found.first().copied().unwrap_or(u64::MAX).min(queue.released.file);
-        queue.due_times = DueTimes::load(&queue.due_name(), queue.write.file, files)?;
         let salvaged = queue.salvage(files)?;
+        // Not before it is known where the last record is: due times are forgotten with the file that they are taken to be of.
+        queue.due_times = DueTimes::load(&queue.due_name(), queue.write.file, files)?;
         queue.unread = match depth {
             Some(depth) if depth + salvaged > 0 => depth + salvaged,
             _ => queue.count(queue.cursor, files)?,

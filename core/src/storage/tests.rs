@@ -97,6 +97,18 @@ impl Rig {
         panic!("reading does not end");
     }
 
+    /// Reads and releases records one by one: when each is due.
+    fn drain_dues(&mut self, count: usize) -> Vec<Option<Timestamp>> {
+        let mut dues = Vec::new();
+        for _ in 0..count {
+            let reply = self.execute(StorageEffect::Read { bytes_max: 1 }).unwrap();
+            let StorageReply::Records { runs, .. } = reply else { panic!("{reply:?}") };
+            dues.extend(runs.iter().flat_map(Run::messages).map(|message| message.due));
+            self.release(1);
+        }
+        dues
+    }
+
     fn release(&mut self, count: u64) {
         self.execute(StorageEffect::Release { count }).unwrap();
     }
@@ -188,14 +200,27 @@ fn a_due_time_stays_as_long_as_its_record_however_many_files_an_append_fills() {
     rig.open();
     let due = Timestamp::from_nanos(77);
     rig.append_run(run(0..9, Some(due)), false).unwrap();
-    let mut dues = Vec::new();
-    for _ in 0..9 {
-        let reply = rig.execute(StorageEffect::Read { bytes_max: 1 }).unwrap();
-        let StorageReply::Records { runs, .. } = reply else { panic!("{reply:?}") };
-        dues.extend(runs.iter().flat_map(Run::messages).map(|message| message.due));
-        rig.release(1);
-    }
-    assert_eq!(dues, [Some(due); 9]);
+    assert_eq!(rig.drain_dues(9), [Some(due); 9]);
+}
+
+#[test]
+fn due_times_of_what_is_found_behind_old_metadata_stay_as_long_as_its_records() {
+    let mut rig = Rig::new(64);
+    rig.open();
+    rig.append([0]).unwrap();
+    rig.close();
+    let metadata = rig.content(META).unwrap().clone();
+    let mut rig = rig.reopened(64);
+    rig.open();
+    let due = Timestamp::from_nanos(77);
+    rig.append_run(run(1..9, Some(due)), false).unwrap();
+    rig.close();
+    // The disk was full when the metadata was to be written.
+    *rig.content(META).unwrap() = metadata;
+    let mut rig = rig.reopened(64);
+    assert_eq!(rig.open(), 9);
+    let dues = rig.drain_dues(9);
+    assert_eq!((dues[0], &dues[1..]), (None, &[Some(due); 8][..]));
 }
 
 #[test]
