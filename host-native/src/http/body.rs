@@ -11,6 +11,8 @@ use super::input::Input;
 const DISCARD_TIME_MAX: Duration = Duration::from_secs(5);
 /// Bytes of the line before a chunk at most; extensions have no use.
 const SIZE_LINE_BYTES_MAX: usize = 4096;
+/// Room at most that is made for a body because of what it announces.
+const READY_BYTES_MAX: usize = 1024 * 1024;
 /// Bytes at most of what is neither data nor said anywhere: extensions of chunks, and trailers.
 const DECORATION_BYTES_MAX: usize = 16 * 1024;
 
@@ -78,7 +80,10 @@ impl RequestBody {
         if self.rest == Rest::Ended && first.len() <= bytes_max {
             return Ok(first);
         }
-        let mut whole = first.to_vec();
+        // What was announced fits, so there is room for all of it at once, but for what is cheaper to grow into than to believe.
+        let rest = if let Rest::Length(length) = self.rest { usize::try_from(length).unwrap_or(usize::MAX) } else { 0 };
+        let mut whole = Vec::with_capacity(first.len() + rest.min(READY_BYTES_MAX));
+        whole.extend_from_slice(&first);
         while whole.len() <= bytes_max {
             match self.next().await? {
                 Some(data) => whole.extend_from_slice(&data),
