@@ -331,3 +331,41 @@ fn silence_ends_a_connection_and_so_does_the_end_of_the_daemon() {
         assert_eq!(started.elapsed(), HEAD_TIME_MAX);
     });
 }
+
+/// A client that has sent all its requests, and takes all it is sent.
+struct AtOnce(std::io::Cursor<Vec<u8>>);
+
+impl AsyncRead for AtOnce {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_read(cx, buf)
+    }
+}
+
+impl AsyncWrite for AtOnce {
+    fn poll_write(self: Pin<&mut Self>, _: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        Poll::Ready(Ok(buf.len()))
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_turn_is_so_many_requests() {
+    let request = b"GET /read/a?name=b HTTP/1.1\r\nHost: x\r\nX-Method: GET\r\n\r\n";
+    let input = Input::new(AtOnce(io::Cursor::new(request.repeat(100))));
+    let peer = Peer { address: "a test".to_owned(), secure: false, loopback: true };
+    let (service, ending) = (Arc::new(Recorder::default()), watch::Sender::new(false));
+    let mut serving = std::pin::pin!(serve(input, &peer, &service, ending.subscribe()));
+    for turns in 1..=6 {
+        assert!(futures::poll!(&mut serving).is_pending());
+        assert_eq!(service.0.lock().len(), turns * REQUESTS_AT_A_TIME as usize);
+    }
+    assert!(serving.await.is_ok());
+    assert_eq!(service.0.lock().len(), 100);
+}
