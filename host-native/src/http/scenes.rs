@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use sansq_core::config::Config;
 use tokio::io::{AsyncBufRead, AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader, split};
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 use tokio::time::Instant;
 
 use super::input::Input;
@@ -107,7 +107,9 @@ fn scene(stage: &mut Stage) {
         // What an endpoint did not read is read and forgotten up to the size of a body; here there is more.
         asks.push(Ask::TooMuch(400_000));
     }
-    stage.about(&asks);
+    // Requests without an answer, at most.
+    let pipelined = stage.pick([1, 1, 3, 100]);
+    stage.about(&(pipelined, &asks));
     let (options, ports) = (NsqdOptions::default(), Ports { tcp: None, http: None, https: None });
     let config = Config { max_msg_size: 60_000, max_body_size: 100_000, ..Config::default() };
     let (node, log) = (node(config), tests::log_handle());
@@ -115,25 +117,30 @@ fn scene(stage: &mut Stage) {
     let api = Arc::new(Api { node, options: watch::Sender::new(options), log, ports, gate });
     let (ours, theirs) = stage.pair_that_holds();
     stage.task("the server", serve(ours, api));
-    stage.task("a client", play(theirs, asks));
+    stage.task("a client", play(theirs, asks, pipelined));
 }
 
-async fn play(theirs: End, asks: Vec<Ask>) {
+async fn play(theirs: End, asks: Vec<Ask>, pipelined: usize) {
     let start = Instant::now();
     let (reader, mut writer) = split(theirs);
     let mut reader = BufReader::new(reader);
+    let room = Semaphore::new(pipelined);
     let writing = async {
         for (number, ask) in asks.iter().enumerate() {
+            room.acquire().await.unwrap().forget();
             // After an answer to too much the other side takes no more.
-            if writer.write_all(&ask.text(number as u32)).await.is_err() {
+            let text = ask.text(number as u32);
+            if writer.write_all(&text).await.is_err() || writer.flush().await.is_err() {
                 assert!(matches!(ask, Ask::TooMuch(_)));
             }
         }
+        room.acquire().await.unwrap().forget();
         _ = writer.shutdown().await;
     };
     let reading = async {
         for ask in &asks {
             assert_eq!(response(&mut reader).await, ask.status(), "{ask:?}");
+            room.add_permits(1);
         }
         assert_eq!(reader.read(&mut [0; 10]).await.unwrap(), 0, "the end");
     };
