@@ -179,7 +179,7 @@ fn a_share_is_so_many_commands_bytes_or_requests() {
     let body = [b'x'; 10_000];
     let publish = [b"PUB t\n\0\0\x27\x10", &body[..]].concat();
     let bytes = publish.len();
-    assert_eq!(shares(&publish.repeat(10)), [(7 * bytes, 1), (3 * bytes, 1)]);
+    assert_eq!(shares(&publish.repeat(20)), [(14 * bytes, 1), (6 * bytes, 1)]);
     let publishes = b"PUB a\n\0\0\0\x01xPUB b\n\0\0\0\x01x".repeat(50);
     assert_eq!(shares(&publishes), [(65 * 11, 65), (35 * 11, 35)]);
 }
