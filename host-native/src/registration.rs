@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::BytesMut;
-use sansq_core::lookup::{Peer, PeerEvent, PeerInfo};
+use sansq_core::lookup::{Peer, PeerEvent, PeerInfo, Registration, Renewal};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, split};
 use tokio::net::TcpStream;
 use tokio::sync::broadcast::error::RecvError;
@@ -140,6 +140,9 @@ impl Registrar {
     async fn converse(&mut self, stream: Box<dyn Stream>) -> String {
         let (mut reader, mut writer) = split(stream);
         let mut changes = self.node.lookups.changes();
+        let mut renewal = Renewal::new();
+        // Topics to register again, when there is nothing else to tell.
+        let mut due = Vec::new();
         let mut buffer = [0; READ_BYTES];
         let mut unwritten = BytesMut::new();
         let mut taken_at = self.node.clock.now().mono;
@@ -151,11 +154,20 @@ impl Registrar {
                     PeerEvent::Identified(server) => {
                         // What changes while everything is handed in is told again.
                         changes = self.node.lookups.changes();
+                        // Counted before, so that what is published meanwhile is told once too often and not missed.
+                        let published = self.node.published();
+                        published.iter().for_each(|(topic, messages)| renewal.on_registered(topic, *messages));
                         self.introduce(server);
                     }
+                    PeerEvent::Renew => due = renewal.due(self.node.published()),
                 }
             }
             if unwritten.is_empty() {
+                while self.peer.is_through()
+                    && let Some(topic) = due.pop()
+                {
+                    self.register(self.node.registrations_of_topic(&topic));
+                }
                 taken_at = self.node.clock.now().mono;
             }
             unwritten.extend_from_slice(&self.peer.take_output());
@@ -174,10 +186,10 @@ impl Registrar {
                 () = sleep_until(self.node.clock.deadline(taken_at + WRITE_TIME_MAX)), if writes => self.fail("it takes no commands".to_owned()),
                 change = changes.recv(), if !writes && self.peer.wants_registrations() => match change {
                     Ok(change) => {
-                        let now = self.node.clock.now().mono;
-                        for registration in self.node.registrations_after(change) {
-                            self.peer.handle_registration(now, registration);
+                        if let Some(messages) = self.node.published_to(change.topic()) {
+                            renewal.on_registered(change.topic(), messages);
                         }
+                        self.register(self.node.registrations_after(change));
                     }
                     Err(RecvError::Lagged(_)) => self.fail("too many changes at once, telling all anew".to_owned()),
                     Err(RecvError::Closed) => self.fail("the node is gone".to_owned()),
@@ -192,8 +204,12 @@ impl Registrar {
         tracing::info!("LOOKUPD({}): peer info {server:?}", self.address);
         self.last_reason.clear();
         self.node.lookups.set_server(&self.address, server);
+        self.register(self.node.registrations());
+    }
+
+    fn register(&mut self, registrations: Vec<Registration>) {
         let now = self.node.clock.now().mono;
-        for registration in self.node.registrations() {
+        for registration in registrations {
             self.peer.handle_registration(now, registration);
         }
     }

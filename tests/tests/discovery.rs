@@ -211,6 +211,41 @@ fn topics_and_channels_come_and_go() {
     assert!(eventually(|| lookupd.ask("/nodes").unwrap() == json!({"producers": []})));
 }
 
+/// An nsqd is not told of what somebody deletes at an nsqlookupd.
+#[test]
+fn a_topic_that_was_deleted_at_nsqlookupd_is_listed_again_when_it_is_published_to() {
+    let lookupd = Lookupd::start(&["--tombstone-lifetime=1h"]).unwrap();
+    let daemon = nsqd(&[lookupd.tcp]);
+    let topics = ["wanted", "unwanted", "hidden", "gone"];
+    for topic in topics {
+        post(&daemon, &format!("/topic/create?topic={topic}"));
+        post(&daemon, &format!("/channel/create?topic={topic}&channel=c"));
+    }
+    let listed = |topic: &str| registered(&lookupd, topic, &daemon);
+    assert!(eventually(|| topics.iter().all(|topic| listed(topic) && lookupd.channels(topic) == ["c"])));
+    for topic in ["wanted", "unwanted", "gone"] {
+        assert_eq!(lookupd.send("POST", &format!("/topic/delete?topic={topic}")).unwrap().0, 200);
+    }
+    let hide = format!("/topic/tombstone?topic=hidden&node={}", daemon.http);
+    assert_eq!(lookupd.send("POST", &hide).unwrap().0, 200);
+    let mut publisher = connect(&daemon, "").unwrap();
+    for topic in ["wanted", "hidden", "gone"] {
+        assert_eq!(publish(&mut publisher, topic, b"x").unwrap(), Answer::Ok);
+    }
+    post(&daemon, "/topic/delete?topic=gone");
+    let published = Instant::now();
+    while !listed("wanted") {
+        assert!(published.elapsed() < Duration::from_secs(60), "not listed within a minute");
+        thread::sleep(Duration::from_millis(100));
+    }
+    assert_eq!(lookupd.channels("wanted"), ["c"]);
+    // All were registered in one go, in the order of their names from the last.
+    post(&daemon, "/topic/create?topic=later");
+    assert!(eventually(|| listed("later")));
+    assert!(!listed("hidden"), "a tombstone was lifted");
+    assert_eq!(lookupd.ask("/topics").unwrap(), json!({"topics": ["hidden", "later", "wanted"]}));
+}
+
 #[test]
 fn a_restarted_nsqlookupd_learns_everything_again() {
     let lookupd = Lookupd::start(&[]).unwrap();

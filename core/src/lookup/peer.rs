@@ -69,6 +69,8 @@ pub enum PeerEvent {
     Connect,
     /// The nsqlookupd knows who we are: hand in everything that there is. `None` if it does not say where to ask it.
     Identified(Option<ServerAddress>),
+    /// A PING was sent: what is due of a [`Renewal`](super::Renewal) may be handed in, while [`Peer::is_through`].
+    Renew,
     /// Close the connection, or give up connecting. There will be another attempt.
     Failed(String),
 }
@@ -181,6 +183,11 @@ impl Peer {
         matches!(self.phase, Phase::Identified { .. }) && self.unsent.len() < UNSENT_WELCOME
     }
 
+    /// Whether all that was handed in is sent. What is less urgent than changes waits for this.
+    pub fn is_through(&self) -> bool {
+        matches!(self.phase, Phase::Identified { .. }) && self.unsent.is_empty()
+    }
+
     /// Does what is due.
     pub fn handle_timeout(&mut self, now: Instant) {
         if self.poll_timeout() > now {
@@ -196,6 +203,7 @@ impl Peer {
                 self.phase = Phase::Identified { next_ping: now + PING_INTERVAL };
                 self.out.extend_from_slice(b"PING\n");
                 self.on_sent(now);
+                self.events.push_back(PeerEvent::Renew);
             }
             Phase::Identifying | Phase::Identified { .. } => {
                 self.fail(now, format!("no answer within {ANSWER_TIME_MAX:?}"));

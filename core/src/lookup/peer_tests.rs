@@ -67,6 +67,7 @@ fn registers_and_pings() {
     assert_eq!(peer.take_output(), b"");
     peer.handle_timeout(at(15_000));
     assert_eq!(peer.take_output(), b"PING\n");
+    assert_eq!((peer.poll_event(), peer.is_through()), (Some(PeerEvent::Renew), true));
     peer.handle_bytes(at(15_001), &answer(b"OK"));
     assert_eq!((peer.poll_timeout(), peer.poll_event()), (at(30_000), None));
 }

@@ -36,6 +36,9 @@ pub struct Registry {
     lifetimes: Lifetimes,
     producers: BTreeMap<ConnId, Producer>,
     topics: BTreeMap<TopicName, Topic>,
+    /// Topics that somebody deleted, and that are here only because an nsqd that still had them registered them again. When
+    /// that deletes them, too, they go: a deletion of a topic reaches nsqlookupds and nsqds one after the other.
+    revived: BTreeSet<TopicName>,
 }
 
 #[derive(Clone, Debug)]
@@ -44,6 +47,8 @@ struct Producer {
     /// When it identified itself or sent a PING last.
     heard: Now,
     topics: BTreeSet<TopicName>,
+    /// Those that were deleted here while it had them, and that it has not given up since.
+    struck: BTreeSet<TopicName>,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -150,12 +155,15 @@ const NEVER: i64 = -6_795_364_578_871_345_152;
 impl Registry {
     /// Knows nothing yet.
     pub fn new(lifetimes: Lifetimes) -> Self {
-        Self { lifetimes, producers: BTreeMap::new(), topics: BTreeMap::new() }
+        Self { lifetimes, producers: BTreeMap::new(), topics: BTreeMap::new(), revived: BTreeSet::new() }
     }
 
     /// An nsqd has said who it is.
     pub fn identify(&mut self, now: Now, conn: ConnId, info: PeerInfo) {
-        self.producers.insert(conn, Producer { info: Arc::new(info), heard: now, topics: BTreeSet::new() });
+        self.producers.insert(
+            conn,
+            Producer { info: Arc::new(info), heard: now, topics: BTreeSet::new(), struck: BTreeSet::new() },
+        );
     }
 
     /// It is still there.
@@ -169,6 +177,12 @@ impl Registry {
     /// entered for a connection that has not identified itself.
     pub fn register(&mut self, conn: ConnId, topic: &TopicName, channel: Option<&ChannelName>) -> bool {
         let Some(producer) = self.producers.get_mut(&conn) else { return false };
+        let has_it_still = producer.struck.contains(topic);
+        if has_it_still && !self.topics.contains_key(topic) {
+            self.revived.insert(topic.clone());
+        } else if !has_it_still {
+            self.revived.remove(topic);
+        }
         // The names that are kept are those of the first who came with them.
         let entry = self.topics.entry(topic.clone());
         let name = entry.key().clone();
@@ -186,9 +200,16 @@ impl Registry {
     /// It no longer has the channel, or without one, the topic and all its channels. `true` if it had.
     pub fn unregister(&mut self, conn: ConnId, topic: &TopicName, channel: Option<&ChannelName>) -> bool {
         let Some(channel) = channel else {
-            let had = self.producers.get_mut(&conn).is_some_and(|producer| producer.topics.remove(topic));
+            let had = self.producers.get_mut(&conn).is_some_and(|producer| {
+                producer.struck.remove(topic);
+                producer.topics.remove(topic)
+            });
             if had {
                 self.leave(conn, topic);
+            }
+            let unused = self.topics.get(topic).is_none_or(|known| known.producers.is_empty());
+            if had && unused && self.revived.remove(topic) {
+                self.topics.remove(topic);
             }
             return had;
         };
@@ -223,6 +244,7 @@ impl Registry {
 
     /// Somebody wants the topic to be known.
     pub fn create_topic(&mut self, topic: &TopicName) {
+        self.revived.remove(topic);
         if !self.topics.contains_key(topic) {
             self.topics.insert(topic.clone(), Topic::default());
         }
@@ -230,15 +252,18 @@ impl Registry {
 
     /// Somebody wants the channel to be known, and with it its topic.
     pub fn create_channel(&mut self, topic: &TopicName, channel: &ChannelName) {
+        self.revived.remove(topic);
         self.topics.entry(topic.clone()).or_default().channels.entry(channel.clone()).or_default();
     }
 
     /// Forgets the topic with its channels; `false` if it is not known. Who has it keeps it, and may register it again.
     pub fn delete_topic(&mut self, topic: &TopicName) -> bool {
         let Some(known) = self.topics.remove(topic) else { return false };
+        self.revived.remove(topic);
         for conn in known.producers.as_slice() {
             if let Some(producer) = self.producers.get_mut(conn) {
                 producer.topics.remove(topic);
+                producer.struck.insert(topic.clone());
             }
         }
         true

@@ -61,6 +61,47 @@ fn producers_are_found_by_topic() {
 }
 
 #[test]
+fn a_topic_that_is_being_deleted_does_not_come_back() {
+    let names = |registry: &Registry| registry.topics().map(|name| name.as_str().to_owned()).collect::<Vec<_>>();
+    let mut registry = with_nodes(2);
+    let t = topic("t");
+    registry.register(ConnId(1), &t, Some(&channel("c")));
+    // Somebody deletes it here, then at the nsqd, which has registered it again in between.
+    assert!(registry.delete_topic(&t));
+    assert!(registry.register(ConnId(1), &t, Some(&channel("c"))));
+    assert_eq!((names(&registry), shown(&registry, at(1))), (vec!["t".to_owned()], vec!["n1".to_owned()]));
+    assert!(registry.unregister(ConnId(1), &t, None));
+    assert_eq!(names(&registry), [""; 0]);
+    // What is made anew is as any other, and so is what somebody else has or wants.
+    registry.register(ConnId(1), &t, None);
+    registry.unregister(ConnId(1), &t, None);
+    assert_eq!(names(&registry), ["t"]);
+    for another in [
+        (|registry, t| _ = registry.register(ConnId(2), t, None)) as fn(&mut Registry, &TopicName),
+        |registry, t| registry.create_topic(t),
+        |registry, t| registry.create_channel(t, &channel("d")),
+    ] {
+        registry.register(ConnId(1), &t, None);
+        registry.delete_topic(&t);
+        registry.register(ConnId(1), &t, None);
+        another(&mut registry, &t);
+        registry.unregister(ConnId(1), &t, None);
+        assert_eq!(names(&registry), ["t"]);
+        registry.unregister(ConnId(2), &t, None);
+        registry.delete_topic(&t);
+    }
+}
+
+#[test]
+fn a_repeated_registration_leaves_a_tombstone() {
+    let mut registry = with_nodes(1);
+    registry.register(ConnId(1), &topic("t"), None);
+    assert_eq!(registry.tombstone(at(0), &topic("t"), "n1:4151"), 1);
+    assert!(!registry.register(ConnId(1), &topic("t"), None));
+    assert_eq!((shown(&registry, at(44)), shown(&registry, at(45))), (Vec::new(), vec!["n1".to_owned()]));
+}
+
+#[test]
 fn names_stay_when_producers_go_unless_they_are_ephemeral() {
     let mut registry = with_nodes(1);
     for (name, of) in [("t", "c"), ("t", "e#ephemeral"), ("x#ephemeral", "c")] {

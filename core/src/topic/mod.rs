@@ -142,6 +142,11 @@ impl Topic {
         &self.name
     }
 
+    /// Messages that were published to it so far.
+    pub fn message_count(&self) -> u64 {
+        self.message_count
+    }
+
     /// Whether fan-out is stopped.
     pub fn is_paused(&self) -> bool {
         self.paused

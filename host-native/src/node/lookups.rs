@@ -37,6 +37,12 @@ pub(crate) struct Change {
     gone: bool,
 }
 
+impl Change {
+    pub(crate) fn topic(&self) -> &TopicName {
+        &self.topic
+    }
+}
+
 /// The nsqlookupds of a node.
 pub(crate) struct Lookups {
     changes: broadcast::Sender<Change>,
@@ -97,6 +103,21 @@ impl Node {
     /// Everything there is to register.
     pub(crate) fn registrations(&self) -> Vec<Registration> {
         self.topics().iter().flat_map(|cell| registrations_of(cell)).collect()
+    }
+
+    /// How many messages each topic got so far.
+    pub(crate) fn published(&self) -> BTreeMap<TopicName, u64> {
+        self.topics().iter().map(|cell| cell.view(|topic| (topic.name().clone(), topic.message_count()))).collect()
+    }
+
+    /// The same of one topic; `None` if it is gone.
+    pub(crate) fn published_to(&self, topic: &TopicName) -> Option<u64> {
+        self.topic(topic).map(|cell| cell.view(|topic| topic.message_count()))
+    }
+
+    /// What there is to register of one topic; nothing if it is gone.
+    pub(crate) fn registrations_of_topic(&self, topic: &TopicName) -> Vec<Registration> {
+        self.topic(topic).map(|cell| registrations_of(&cell)).unwrap_or_default()
     }
 
     /// What to say of `change`: that it is gone, if it went; and what there is now.
