@@ -61,6 +61,11 @@ impl Admin {
         Ok(Admin { process, http })
     }
 
+    /// Its process id.
+    pub fn pid(&self) -> u32 {
+        self.process.id()
+    }
+
     /// Waits until a logged line contains `text`.
     pub fn wait_log(&self, text: &str) -> Result<()> {
         self.process.wait_log(text)
@@ -140,12 +145,18 @@ impl Events {
 
     /// The next event: its name and its data.
     pub fn next_event(&mut self) -> Result<(String, Value)> {
+        let (name, data) = self.next_text()?;
+        Ok((name, serde_json::from_str(&data)?))
+    }
+
+    /// The same with the data as they came.
+    pub fn next_text(&mut self) -> Result<(String, String)> {
         loop {
             let line = self.line()?;
             if let Some(name) = line.strip_prefix("event: ") {
                 let data = self.line()?;
                 let Some(data) = data.strip_prefix("data: ") else { bail!("no data in {name}: {data}") };
-                return Ok((name.to_owned(), serde_json::from_str(data)?));
+                return Ok((name.to_owned(), data.to_owned()));
             }
             ensure!(line.is_empty() || line.starts_with(':'), "not an event: {line}");
         }

@@ -15,6 +15,11 @@ pub fn memory(pid: u32) -> Result<u64> {
     Ok(field(&fs::read_to_string(format!("/proc/{pid}/status"))?, "VmRSS:")? * 1024)
 }
 
+/// The most resident memory that process `pid` had so far, bytes.
+pub fn peak_memory(pid: u32) -> Result<u64> {
+    Ok(field(&fs::read_to_string(format!("/proc/{pid}/status"))?, "VmHWM:")? * 1024)
+}
+
 /// Processor time that `pid` has used, all its threads together.
 pub fn processor_time(pid: u32) -> Result<Duration> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat"))?;

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use serde::Deserialize;
 
 use super::producer::{LookupProducer, NodeProducer};
-use super::{TopicStats, or_default};
+use super::{TopicStats, compact, or_default};
 
 /// nsqlookupd's `GET /topics`.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -46,13 +46,43 @@ pub struct NodesAnswer {
 /// nsqd's `GET /info`: who it is.
 pub type Info = LookupProducer;
 
-/// nsqd's `GET /stats?format=json`.
+/// nsqd's `GET /stats?format=json`. `T`: as much of a topic as is wanted; the rest takes no memory.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, bound(deserialize = "T: Deserialize<'de> + Default"))]
+pub struct StatsAnswer<T = TopicStats> {
+    /// Of each of its topics.
+    #[serde(deserialize_with = "compact")]
+    pub topics: Vec<T>,
+}
+
+/// The name of a topic.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
-pub struct StatsAnswer {
-    /// Of each of its topics.
+pub struct NamedTopic {
+    /// As it is.
+    pub topic_name: String,
+}
+
+/// A topic, and the messages that its channels got.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct CountedTopic {
+    /// Its name.
+    pub topic_name: String,
+    /// Its channels.
+    #[serde(deserialize_with = "compact")]
+    pub channels: Vec<CountedChannel>,
+}
+
+/// A channel, and the messages that it got.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct CountedChannel {
+    /// Its name.
+    pub channel_name: String,
+    /// How many.
     #[serde(deserialize_with = "or_default")]
-    pub topics: Vec<TopicStats>,
+    pub message_count: i64,
 }
 
 /// Each name once, sorted.

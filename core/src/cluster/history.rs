@@ -3,7 +3,7 @@
 //! Time is cut into slots of one length, so that samples need no times of their own. When nobody looks, polls are farther
 //! apart than slots are long: those between two polls get the rate that was measured over all of them, and depths on the line
 //! between the two. Who goes missing is forgotten, and with it what was known of it: there are never more tracks than there
-//! are topics, channels and nsqds, of [`SAMPLES_MAX`] samples of eight bytes.
+//! are topics, channels and nsqds, of [`SAMPLES_MAX`] samples of eight bytes, or fewer where there are very many.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -12,8 +12,12 @@ use serde::Serialize;
 use super::Snapshot;
 use super::motion::{plus, rounded};
 
-/// Samples that are kept.
+/// Samples that are kept of each track, if there are not too many of those.
 pub const SAMPLES_MAX: usize = 120;
+/// Samples that are kept altogether: 8 MB of them. With more than 8,700 tracks each has fewer.
+const SAMPLES_ALL_MAX: usize = 1 << 20;
+/// Samples that each track has in any case.
+const SAMPLES_MIN: usize = 20;
 
 /// The samples of all there is.
 #[derive(Clone, Debug)]
@@ -47,7 +51,8 @@ struct Measured {
 #[derive(Clone, Debug, Default)]
 struct TopicTrack {
     track: Track,
-    channels: BTreeMap<String, Track>,
+    /// Sorted by name. A map would take room for eleven where there is one.
+    channels: Vec<(String, Track)>,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -64,6 +69,8 @@ struct Sample {
 }
 
 const UNKNOWN: u32 = u32::MAX;
+/// Samples that a track has room for and does not have yet, at most.
+const GROWTH_MAX: usize = 8;
 
 impl Measured {
     fn add(&mut self, depth: i64, rate: Option<f64>) {
@@ -74,7 +81,7 @@ impl Measured {
 
 impl Track {
     /// Adds `slots` samples, the last of which was measured.
-    fn advance(&mut self, slots: u64, measured: Measured) {
+    fn advance(&mut self, slots: u64, measured: Measured, kept: usize) {
         let to = measured.depth.map_or(UNKNOWN, |depth| u32::try_from(depth.max(0)).unwrap_or(UNKNOWN - 1));
         let rate = measured.rate.map_or(f32::NAN, |rate| rate as f32);
         let from = self.samples.back().map(|sample| sample.depth);
@@ -89,10 +96,16 @@ impl Track {
                 }
                 _ => UNKNOWN,
             };
-            if self.samples.len() == SAMPLES_MAX {
+            while self.samples.len() >= kept {
                 self.samples.pop_front();
             }
+            if self.samples.len() == self.samples.capacity() {
+                self.samples.reserve_exact(self.samples.len().clamp(1, GROWTH_MAX));
+            }
             self.samples.push_back(Sample { depth, rate });
+        }
+        if self.samples.capacity() > kept + GROWTH_MAX {
+            self.samples.shrink_to_fit();
         }
     }
 
@@ -132,21 +145,30 @@ impl History {
         self.slot = slot;
         match found {
             Some(snapshot) => self.take(slots, snapshot),
-            None => self.tracks().for_each(|track| track.advance(slots, Measured::default())),
+            None => {
+                let kept = self.kept();
+                self.tracks().for_each(|track| track.advance(slots, Measured::default(), kept));
+            }
         }
     }
 
+    /// How many samples each track may have.
+    fn kept(&self) -> usize {
+        let tracks: usize = self.topics.values().map(|topic| 1 + topic.channels.len()).sum();
+        (SAMPLES_ALL_MAX / (tracks + self.nodes.len() + 1)).clamp(SAMPLES_MIN, SAMPLES_MAX)
+    }
+
     fn tracks(&mut self) -> impl Iterator<Item = &mut Track> {
-        let topics = self
-            .topics
-            .values_mut()
-            .flat_map(|topic| std::iter::once(&mut topic.track).chain(topic.channels.values_mut()));
+        let topics = self.topics.values_mut().flat_map(|topic| {
+            std::iter::once(&mut topic.track).chain(topic.channels.iter_mut().map(|(_, track)| track))
+        });
         topics.chain(self.nodes.values_mut()).chain(std::iter::once(&mut self.total))
     }
 
     fn take(&mut self, slots: u64, snapshot: &Snapshot) {
-        let mut topics: BTreeMap<&str, (Measured, BTreeMap<&str, Measured>)> =
-            snapshot.topics.iter().map(|topic| (topic.as_str(), Default::default())).collect();
+        let mut topics: BTreeMap<&str, Measured> =
+            snapshot.topics.iter().map(|topic| (topic.as_str(), Measured::default())).collect();
+        let mut channels: Vec<(&str, &str, Measured)> = Vec::new();
         let mut nodes: BTreeMap<&str, Measured> = BTreeMap::new();
         let mut total = Measured::default();
         for node in &snapshot.nodes {
@@ -156,10 +178,10 @@ impl History {
                 if !node.producer.serves(&stats.topic_name) {
                     continue;
                 }
-                let (topic, channels) = topics.entry(&stats.topic_name).or_default();
-                topic.add(stats.waiting(), stats.rate.flatten());
+                topics.entry(&stats.topic_name).or_default().add(stats.waiting(), stats.rate.flatten());
                 for channel in &stats.channels {
-                    channels.entry(&channel.channel_name).or_default().add(channel.depth, channel.rate.flatten());
+                    let measured = Measured { depth: Some(channel.depth), rate: channel.rate.flatten() };
+                    channels.push((&stats.topic_name, &channel.channel_name, measured));
                 }
             }
             if let Some(depth) = measured.depth {
@@ -168,19 +190,21 @@ impl History {
                 total.add(depth, channels.fold(None, |sum, channel| plus(sum, channel.rate.flatten())));
             }
         }
-        self.total.advance(slots, total);
+        let kept = self.kept();
+        self.total.advance(slots, total, kept);
         keep(&mut self.nodes, &nodes);
         for (name, measured) in nodes {
-            entry(&mut self.nodes, name).advance(slots, measured);
+            entry(&mut self.nodes, name).advance(slots, measured, kept);
         }
+        // Stable, so that sums of one channel are in the order of the nodes.
+        channels.sort_by(|a, b| (a.0, a.1).cmp(&(b.0, b.1)));
         keep(&mut self.topics, &topics);
-        for (name, (measured, channels)) in topics {
+        for (name, measured) in topics {
             let topic = entry(&mut self.topics, name);
-            topic.track.advance(slots, measured);
-            keep(&mut topic.channels, &channels);
-            for (name, measured) in channels {
-                entry(&mut topic.channels, name).advance(slots, measured);
-            }
+            topic.track.advance(slots, measured, kept);
+            let from = channels.partition_point(|(topic, ..)| *topic < name);
+            let own = channels[from..].partition_point(|(topic, ..)| *topic == name);
+            topic.take(slots, &channels[from..from + own], kept);
         }
     }
 
@@ -191,7 +215,7 @@ impl History {
 
     /// The same of a channel.
     pub fn channel(&self, topic: &str, channel: &str, count: usize) -> Samples {
-        self.show(self.topics.get(topic).and_then(|topic| topic.channels.get(channel)), count)
+        self.show(self.topics.get(topic).and_then(|topic| topic.channel(channel)), count)
     }
 
     /// The same of an nsqd.
@@ -207,6 +231,37 @@ impl History {
     fn show(&self, track: Option<&Track>, count: usize) -> Samples {
         let none = Samples { interval_ms: self.interval_ms, ..Samples::default() };
         track.map_or(none, |track| track.show(self.interval_ms, count))
+    }
+}
+
+impl TopicTrack {
+    fn channel(&self, name: &str) -> Option<&Track> {
+        let at = self.channels.binary_search_by(|(own, _)| own.as_str().cmp(name)).ok()?;
+        self.channels.get(at).map(|(_, track)| track)
+    }
+
+    /// Takes what was measured of its channels, which are sorted; those of several nsqds follow each other.
+    fn take(&mut self, slots: u64, measured: &[(&str, &str, Measured)], kept: usize) {
+        let found = |name: &str| measured.binary_search_by(|(_, own, _)| (*own).cmp(name)).is_ok();
+        self.channels.retain(|(name, _)| found(name));
+        for parts in measured.chunk_by(|a, b| a.1 == b.1) {
+            let mut sum = Measured::default();
+            let name = parts.iter().fold("", |_, (_, name, part)| {
+                sum.add(part.depth.unwrap_or(0), part.rate);
+                name
+            });
+            let at = match self.channels.binary_search_by(|(own, _)| own.as_str().cmp(name)) {
+                Ok(at) => at,
+                Err(at) => {
+                    self.channels.reserve_exact(1);
+                    self.channels.insert(at, (name.to_owned(), Track::default()));
+                    at
+                }
+            };
+            if let Some((_, track)) = self.channels.get_mut(at) {
+                track.advance(slots, sum, kept);
+            }
+        }
     }
 }
 

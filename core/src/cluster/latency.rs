@@ -1,29 +1,45 @@
 //! Percentiles of the time from publish to finish, over several nsqds. Percentiles cannot be added: what is shown is the
 //! average of those of the nodes, weighted by how many messages each saw, and the least and greatest of them.
 
+use serde::ser::SerializeStruct as _;
 use serde::{Deserialize, Serialize, Serializer};
 
-use super::or_default;
+use super::{compact, or_default};
 
-/// The latency of a topic or channel, of one nsqd or over several.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+/// The latency of a topic or channel, of one nsqd or over several. There is one in every topic and channel of every nsqd, and
+/// most are empty: so it is small.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(default)]
 pub struct Latency {
     /// Messages seen.
     #[serde(deserialize_with = "or_default")]
     pub count: i64,
     /// By quantile, greatest first. Written as `null` if there are none.
-    #[serde(deserialize_with = "or_default", serialize_with = "null_if_empty")]
+    #[serde(deserialize_with = "compact")]
     pub percentiles: Vec<Percentile>,
-    /// Of which topic. Empty for one nsqd.
+    /// Of what it is, if it is that of several nsqds.
     #[serde(skip_deserializing)]
-    pub topic: String,
-    /// Of which channel. Empty for one nsqd, and for a topic.
-    #[serde(skip_deserializing)]
-    pub channel: String,
-    /// `*` for several.
-    #[serde(skip_deserializing)]
-    pub host: String,
+    whole: Option<Box<Whole>>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+struct Whole {
+    topic: String,
+    /// Empty for a topic.
+    channel: String,
+}
+
+impl Serialize for Latency {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        let (topic, channel) = self.whole.as_ref().map_or(("", ""), |whole| (&whole.topic, &whole.channel));
+        let mut object = to.serialize_struct("Latency", 5)?;
+        object.serialize_field("count", &self.count)?;
+        object.serialize_field("percentiles", &(!self.percentiles.is_empty()).then_some(&self.percentiles))?;
+        object.serialize_field("topic", topic)?;
+        object.serialize_field("channel", channel)?;
+        object.serialize_field("host", if self.whole.is_some() { "*" } else { "" })?;
+        object.end()
+    }
 }
 
 /// One percentile. Times are nanoseconds.
@@ -49,14 +65,11 @@ pub struct Percentile {
     pub value: Option<f64>,
 }
 
-fn null_if_empty<S: Serializer>(percentiles: &[Percentile], to: S) -> Result<S::Ok, S::Error> {
-    if percentiles.is_empty() { to.serialize_none() } else { percentiles.serialize(to) }
-}
-
 impl Latency {
     /// None yet, of several nsqds.
     pub(super) fn of_all(topic: &str, channel: &str) -> Self {
-        Self { topic: topic.to_owned(), channel: channel.to_owned(), host: "*".to_owned(), ..Self::default() }
+        let whole = Whole { topic: topic.to_owned(), channel: channel.to_owned() };
+        Self { whole: Some(Box::new(whole)), ..Self::default() }
     }
 
     /// Fills in what follows from the values of one nsqd.

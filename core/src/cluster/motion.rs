@@ -13,7 +13,44 @@ use super::{ChannelStats, TopicStats};
 #[derive(Clone, Debug)]
 pub struct Motion {
     gap_ms: u64,
-    bases: BTreeMap<String, Arc<NodeView>>,
+    bases: BTreeMap<String, Base>,
+}
+
+/// What an nsqd had counted at one time. Sorted by name.
+#[derive(Clone, Debug)]
+struct Base {
+    at_ms: u64,
+    topics: Vec<TopicBase>,
+}
+
+#[derive(Clone, Debug)]
+struct TopicBase {
+    name: Box<str>,
+    message_count: i64,
+    channels: Box<[ChannelBase]>,
+}
+
+#[derive(Clone, Debug)]
+struct ChannelBase {
+    name: Box<str>,
+    message_count: i64,
+    done_count: i64,
+}
+
+impl Base {
+    fn of(at_ms: u64, topics: &[TopicStats]) -> Self {
+        let channel = |channel: &ChannelStats| ChannelBase {
+            name: channel.channel_name.as_str().into(),
+            message_count: channel.message_count,
+            done_count: channel.done_count(),
+        };
+        let topic = |topic: &TopicStats| TopicBase {
+            name: topic.topic_name.as_str().into(),
+            message_count: topic.message_count,
+            channels: topic.channels.iter().map(channel).collect(),
+        };
+        Self { at_ms, topics: topics.iter().map(topic).collect() }
+    }
 }
 
 /// What comes and goes, messages a second. `None`: not known.
@@ -47,22 +84,21 @@ impl Motion {
         Self { gap_ms, bases: BTreeMap::new() }
     }
 
-    /// Fills in the rates of an nsqd's topics and channels, which are sorted by name, and keeps it for the next.
+    /// Fills in the rates of an nsqd's topics and channels, which are sorted by name, and keeps what it counted for the next.
     pub fn measure(&mut self, mut now: NodeView) -> Arc<NodeView> {
         let name = now.node.clone();
         let base = self.bases.get(&name);
         let fresh = base.is_none_or(|base| now.at_ms >= base.at_ms.saturating_add(self.gap_ms));
         if let Some(topics) = &mut now.topics {
-            let before = base.and_then(|base| Some((base.topics.as_deref()?, seconds(base.at_ms, now.at_ms)?)));
+            let before = base.and_then(|base| Some((base.topics.as_slice(), seconds(base.at_ms, now.at_ms)?)));
             for topic in topics {
                 measure_topic(topic, before);
             }
         }
-        let now = Arc::new(now);
-        if fresh && now.topics.is_some() {
-            self.bases.insert(name, now.clone());
+        if let Some(topics) = now.topics.as_deref().filter(|_| fresh) {
+            self.bases.insert(name, Base::of(now.at_ms, topics));
         }
-        now
+        Arc::new(now)
     }
 
     /// Forgets the nsqds that are none of these.
@@ -76,9 +112,9 @@ fn seconds(from_ms: u64, to_ms: u64) -> Option<f64> {
 }
 
 /// `before`: the node's topics then, and the seconds since.
-fn measure_topic(topic: &mut TopicStats, before: Option<(&[TopicStats], f64)>) {
+fn measure_topic(topic: &mut TopicStats, before: Option<(&[TopicBase], f64)>) {
     let then = before.map(|(topics, gap)| {
-        let at = topics.binary_search_by(|then| then.topic_name.cmp(&topic.topic_name));
+        let at = topics.binary_search_by(|then| (*then.name).cmp(topic.topic_name.as_str()));
         (at.ok().and_then(|at| topics.get(at)), gap)
     });
     let mut sum = Rates::default();
@@ -92,12 +128,12 @@ fn measure_topic(topic: &mut TopicStats, before: Option<(&[TopicStats], f64)>) {
     (topic.rate, topic.out) = (Some(rate), Some(sum.out));
 }
 
-fn channel_rates(channel: &ChannelStats, topic: Option<&TopicStats>, gap: f64) -> Rates {
+fn channel_rates(channel: &ChannelStats, topic: Option<&TopicBase>, gap: f64) -> Rates {
     let then = topic.and_then(|topic| {
-        let at = topic.channels.binary_search_by(|then| then.channel_name.cmp(&channel.channel_name));
+        let at = topic.channels.binary_search_by(|then| (*then.name).cmp(channel.channel_name.as_str()));
         topic.channels.get(at.ok()?)
     });
-    let (came, done) = then.map_or((0, 0), |then| (then.message_count, then.done_count()));
+    let (came, done) = then.map_or((0, 0), |then| (then.message_count, then.done_count));
     let rate = risen(came, channel.message_count, gap);
     // A message that is requeued or emptied between the numbers of one answer can make it fall a little.
     let out = rate.and(risen(done.min(channel.done_count()), channel.done_count(), gap));

@@ -1,6 +1,5 @@
 //! The whole cluster at one time.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde::Serialize;
@@ -92,11 +91,13 @@ impl NodeView {
         topics.get(at)
     }
 
-    /// Its topics, labelled.
-    pub fn labelled(&self, now_seconds: i64) -> Vec<TopicStats> {
-        let mut topics = self.topics.clone().unwrap_or_default();
-        topics.iter_mut().for_each(|topic| label_topic(topic, &self.node, &self.producer, now_seconds));
-        topics
+    /// Its topics, labelled, one after the other.
+    pub fn labelled(&self, now_seconds: i64) -> impl Iterator<Item = TopicStats> {
+        self.topics.iter().flatten().map(move |topic| {
+            let mut topic = topic.clone();
+            label_topic(&mut topic, &self.node, &self.producer, now_seconds);
+            topic
+        })
     }
 
     /// All its topics together: messages that wait, that came, clients, and the rates.
@@ -158,31 +159,30 @@ impl Snapshot {
 
     /// All topics, sorted by name.
     pub fn summaries(&self) -> Vec<TopicSummary> {
-        let blank = |name: &String| TopicSummary { topic_name: name.clone(), ..TopicSummary::default() };
-        let mut found: BTreeMap<&str, TopicSummary> =
-            self.topics.iter().map(|name| (name.as_str(), blank(name))).collect();
-        let mut channels: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+        let blank = |name: &str| TopicSummary { topic_name: name.to_owned(), ..TopicSummary::default() };
+        let mut found: Vec<TopicSummary> = Vec::with_capacity(self.topics.len());
+        found.extend(self.topics.iter().map(|name| blank(name)));
+        let mut channels: Vec<(usize, &str)> = Vec::new();
         for node in &self.nodes {
             for topic in node.producer.topics.iter().filter(|topic| !topic.tombstoned) {
-                let summary = found.entry(&topic.topic).or_insert_with(|| blank(&topic.topic));
+                // All are there: topics are those of nsqlookupds and of all nsqds.
+                let at = found.binary_search_by(|own| own.topic_name.as_str().cmp(&topic.topic));
+                let Some((at, summary)) = at.ok().and_then(|at| Some((at, found.get_mut(at)?))) else { continue };
                 summary.nodes += 1;
                 if let Some(stats) = node.topic(&topic.topic) {
                     summary.add(&node.node, stats);
-                    channels
-                        .entry(&topic.topic)
-                        .or_default()
-                        .extend(stats.channels.iter().map(|it| it.channel_name.as_str()));
+                    channels.extend(stats.channels.iter().map(|it| (at, it.channel_name.as_str())));
                 }
             }
         }
-        for (topic, mut names) in channels {
-            names.sort_unstable();
-            names.dedup();
-            if let Some(summary) = found.get_mut(topic) {
-                summary.channels = names.len();
+        channels.sort_unstable();
+        channels.dedup();
+        for own in channels.chunk_by(|a, b| a.0 == b.0) {
+            if let Some(summary) = own.first().and_then(|(at, _)| found.get_mut(*at)) {
+                summary.channels = own.len();
             }
         }
-        found.into_values().collect()
+        found
     }
 }
 

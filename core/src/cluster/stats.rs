@@ -5,7 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Latency, Samples, or_default};
+use super::{Latency, Samples, compact, compact_option, or_default};
 
 /// A topic, on one nsqd or on all.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -37,7 +37,7 @@ pub struct TopicStats {
     /// The same for each nsqd; `None` for one.
     #[serde(skip_deserializing)]
     pub nodes: Option<Vec<TopicStats>>,
-    #[serde(deserialize_with = "or_default")]
+    #[serde(deserialize_with = "compact")]
     pub channels: Vec<ChannelStats>,
     #[serde(deserialize_with = "or_default")]
     pub paused: bool,
@@ -50,7 +50,7 @@ pub struct TopicStats {
     #[serde(skip_deserializing, skip_serializing_if = "Option::is_none")]
     pub out: Option<Option<f64>>,
     #[serde(skip_deserializing, skip_serializing_if = "Option::is_none")]
-    pub history: Option<Samples>,
+    pub history: Option<Box<Samples>>,
 }
 
 /// A channel, on one nsqd or on all.
@@ -96,6 +96,7 @@ pub struct ChannelStats {
     #[serde(skip_deserializing)]
     pub nodes: Option<Vec<ChannelStats>>,
     /// `None` if they were not asked for.
+    #[serde(deserialize_with = "compact_option")]
     pub clients: Option<Vec<ClientStats>>,
     #[serde(deserialize_with = "or_default")]
     pub paused: bool,
@@ -108,7 +109,7 @@ pub struct ChannelStats {
     #[serde(skip_deserializing, skip_serializing_if = "Option::is_none")]
     pub out: Option<Option<f64>>,
     #[serde(skip_deserializing, skip_serializing_if = "Option::is_none")]
-    pub history: Option<Samples>,
+    pub history: Option<Box<Samples>>,
 }
 
 /// A consumer of a channel.

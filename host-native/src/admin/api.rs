@@ -1,11 +1,14 @@
 //! What can be asked: `GET /api/...`, with the reference's fields (`nsqadmin/http.go`).
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use hyper::StatusCode;
-use sansq_core::cluster::{ChannelStats, ChannelsAnswer, Producer, TopicStats, merge_channel, merge_topic, union};
-use serde::Serialize;
+use sansq_core::cluster::{
+    ChannelStats, ChannelsAnswer, NodeView, Producer, TopicStats, merge_channel, merge_topic, union,
+};
+use serde::{Serialize, Serializer};
 
 use super::discovery::{NSQLOOKUPD, Selection};
 use super::http::Api;
@@ -41,53 +44,80 @@ pub(super) fn now_seconds() -> i64 {
 
 /// What a counter of the page `counter` counts.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub(super) struct CounterStats {
-    node: String,
-    topic_name: String,
-    channel_name: String,
+pub(super) struct CounterStats<'a> {
+    node: &'a str,
+    topic_name: &'a str,
+    channel_name: &'a str,
     message_count: i64,
 }
 
-/// The messages of every channel on every nsqd, by `topic:channel:node`.
-pub(super) fn counters<'a>(nodes: impl Iterator<Item = (&'a str, &'a [TopicStats])>) -> BTreeMap<String, CounterStats> {
-    let mut counters = BTreeMap::new();
-    for (node, topics) in nodes {
-        for topic in topics {
-            for channel in &topic.channels {
-                let (topic, channel, count) = (&topic.topic_name, &channel.channel_name, channel.message_count);
-                let counter = CounterStats {
-                    node: node.to_owned(),
-                    topic_name: topic.clone(),
-                    channel_name: channel.clone(),
-                    message_count: count,
-                };
-                counters.insert(format!("{topic}:{channel}:{node}"), counter);
-            }
-        }
-    }
-    counters
+/// The messages of every channel on every nsqd, by `topic:channel:node`. `channels`: node, topic, channel, and how many.
+pub(super) fn counters<'a>(
+    channels: impl Iterator<Item = (&'a str, &'a str, &'a str, i64)>,
+) -> BTreeMap<String, CounterStats<'a>> {
+    let counter = |(node, topic_name, channel_name, message_count)| {
+        let key = format!("{topic_name}:{channel_name}:{node}");
+        (key, CounterStats { node, topic_name, channel_name, message_count })
+    };
+    channels.map(counter).collect()
 }
 
-/// One nsqd.
+/// One nsqd. `T`: its topics, labelled.
 #[derive(Serialize)]
-pub(super) struct NodeDetail<'a> {
+pub(super) struct NodeDetail<'a, T> {
     pub(super) node: &'a str,
-    pub(super) topics: &'a [TopicStats],
+    pub(super) topics: T,
     pub(super) total_messages: i64,
     pub(super) total_clients: i64,
 }
 
-impl<'a> NodeDetail<'a> {
-    /// `topics`: labelled, with clients.
-    pub(super) fn new(node: &'a str, topics: &'a [TopicStats]) -> Self {
+impl<'a, T> NodeDetail<'a, T> {
+    fn new(node: &'a str, topics: T, counted: &[TopicStats]) -> Self {
         let clients = |channel: &ChannelStats| channel.clients.as_ref().map_or(0, Vec::len);
-        let clients: usize = topics.iter().flat_map(|topic| &topic.channels).map(clients).sum();
+        let clients: usize = counted.iter().flat_map(|topic| &topic.channels).map(clients).sum();
         Self {
             node,
             topics,
-            total_messages: topics.iter().fold(0, |sum, topic| sum.saturating_add(topic.message_count)),
+            total_messages: counted.iter().fold(0, |sum, topic| sum.saturating_add(topic.message_count)),
             total_clients: i64::try_from(clients).unwrap_or(i64::MAX),
         }
+    }
+}
+
+impl<'a> NodeDetail<'a, Drained> {
+    /// `topics`: labelled, with clients.
+    fn of_topics(node: &'a str, topics: Vec<TopicStats>) -> Self {
+        let Self { total_messages, total_clients, .. } = NodeDetail::new(node, Drained::default(), &topics);
+        Self { node, topics: Drained(Cell::new(topics)), total_messages, total_clients }
+    }
+}
+
+/// Topics that are let go while they are written, so that they and their text never take room at the same time.
+#[derive(Default)]
+pub(super) struct Drained(Cell<Vec<TopicStats>>);
+
+impl Serialize for Drained {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        to.collect_seq(self.0.take())
+    }
+}
+
+impl<'a> NodeDetail<'a, LabelledTopics<'a>> {
+    /// What a poll found, which had clients.
+    pub(super) fn of_view(view: &'a NodeView, now_seconds: i64) -> Self {
+        Self::new(&view.node, LabelledTopics { view, now_seconds }, view.topics.as_deref().unwrap_or_default())
+    }
+}
+
+/// The topics that a poll found, labelled one by one while they are written: there may be many, with many clients.
+pub(super) struct LabelledTopics<'a> {
+    view: &'a NodeView,
+    now_seconds: i64,
+}
+
+impl Serialize for LabelledTopics<'_> {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        to.collect_seq(self.view.labelled(self.now_seconds))
     }
 }
 
@@ -172,21 +202,23 @@ impl Api {
         let reports = self.upstream.reports(vec![producer], selection, &mut warnings).await?;
         let now = now_seconds();
         let topics: Vec<TopicStats> = reports.into_iter().flat_map(|report| report.labelled(now)).collect();
-        told(NodeDetail::new(node, &topics), &warnings)
+        told(NodeDetail::of_topics(node, topics), &warnings)
     }
 
     /// `GET /api/counter`.
     pub(super) async fn counter(&self) -> Outcome {
         #[derive(Serialize)]
-        struct Stats {
-            stats: BTreeMap<String, CounterStats>,
+        struct Stats<'a> {
+            stats: BTreeMap<String, CounterStats<'a>>,
         }
         let mut warnings = Warnings::default();
         let nodes = self.upstream.nodes(&self.options(), &mut warnings).await?;
-        let reports = self.upstream.reports(nodes, Selection::default(), &mut warnings).await?;
-        let named: Vec<(String, Vec<TopicStats>)> =
-            reports.into_iter().map(|report| (report.producer.http_address(), report.topics)).collect();
-        let stats = counters(named.iter().map(|(node, topics)| (node.as_str(), topics.as_slice())));
+        let counted = self.upstream.counts(&nodes, &mut warnings).await?;
+        let topics = counted.iter().flat_map(|(node, topics)| topics.iter().map(move |topic| (node.as_str(), topic)));
+        let stats = counters(topics.flat_map(|(node, topic)| {
+            let name = topic.topic_name.as_str();
+            topic.channels.iter().map(move |it| (node, name, it.channel_name.as_str(), it.message_count))
+        }));
         told(Stats { stats }, &warnings)
     }
 }

@@ -2,8 +2,8 @@
 
 use hyper::StatusCode;
 use sansq_core::cluster::{
-    Info, LookupAnswer, NodesAnswer, Producer, Report, StatsAnswer, TopicsAnswer, merge_nodes, merge_producers,
-    sort_by_host, union,
+    CountedTopic, Info, LookupAnswer, NamedTopic, NodesAnswer, Producer, Report, StatsAnswer, TopicsAnswer,
+    merge_nodes, merge_producers, sort_by_host, union,
 };
 
 use super::upstream::{Gathered, Trouble, Upstream, Warnings, gather, query};
@@ -45,9 +45,8 @@ impl Upstream {
     ) -> Result<Vec<String>, Failure> {
         let names: Vec<Vec<String>> = if options.lookupd_http_addresses.is_empty() {
             let nsqds = &options.nsqd_http_addresses;
-            let answers = gather(nsqds, async |nsqd| self.stats(&nsqd, Selection::default()).await).await;
-            let answers = answers.settle(NSQD, warnings)?;
-            answers.into_iter().map(|(_, topics)| topics.into_iter().map(|topic| topic.topic_name).collect()).collect()
+            let answers = gather(nsqds, async |nsqd| self.names(&nsqd, Selection::default()).await).await;
+            answers.settle(NSQD, warnings)?.into_iter().map(|(_, names)| names).collect()
         } else {
             let lookupds = &options.lookupd_http_addresses;
             let answers = gather(lookupds, async |lookupd| self.get::<TopicsAnswer>(&lookupd, "/topics").await).await;
@@ -65,9 +64,9 @@ impl Upstream {
         if options.lookupd_http_addresses.is_empty() {
             let nsqds = &options.nsqd_http_addresses;
             let answers = gather(nsqds, async |nsqd| {
-                let (info, topics) =
-                    futures::try_join!(self.get::<Info>(&nsqd, "/info"), self.stats(&nsqd, Selection::default()))?;
-                Ok(Producer::asked(&nsqd, info, topics.into_iter().map(|topic| topic.topic_name)))
+                let (info, names) =
+                    futures::try_join!(self.get::<Info>(&nsqd, "/info"), self.names(&nsqd, Selection::default()))?;
+                Ok(Producer::asked(&nsqd, info, names))
             });
             let answers = answers.await.settle(NSQD, warnings)?;
             let mut producers: Vec<Producer> = answers.into_iter().map(|(_, producer)| producer).collect();
@@ -90,12 +89,12 @@ impl Upstream {
         if options.lookupd_http_addresses.is_empty() {
             let nsqds = &options.nsqd_http_addresses;
             let answers = gather(nsqds, async |nsqd| {
-                let topics = self.stats(&nsqd, Selection { topic, ..Selection::default() }).await?;
-                if !topics.iter().any(|own| own.topic_name == topic) {
+                let names = self.names(&nsqd, Selection { topic, ..Selection::default() }).await?;
+                if !names.iter().any(|own| own == topic) {
                     return Ok(None);
                 }
                 let info = self.get::<Info>(&nsqd, "/info").await?;
-                Ok(Some(Producer::asked(&nsqd, info, topics.into_iter().map(|topic| topic.topic_name))))
+                Ok(Some(Producer::asked(&nsqd, info, names)))
             });
             let answers = answers.await;
             let certain = answers.troubles.is_empty();
@@ -135,6 +134,21 @@ impl Upstream {
         Ok(answers.collect())
     }
 
+    /// How many messages the channels of these nsqds got, by the nsqd.
+    pub(super) async fn counts(
+        &self,
+        producers: &[Producer],
+        warnings: &mut Warnings,
+    ) -> Result<Vec<(String, Vec<CountedTopic>)>, Failure> {
+        let nodes: Vec<String> = producers.iter().map(Producer::http_address).collect();
+        let target = Selection::default().target();
+        let answers = gather(&nodes, async |node| {
+            let answer: StatsAnswer<CountedTopic> = self.get(&node, &target).await?;
+            Ok(answer.topics)
+        });
+        answers.await.settle(NSQD, warnings)
+    }
+
     async fn ask_all(
         &self,
         producers: &[Producer],
@@ -142,6 +156,12 @@ impl Upstream {
     ) -> Gathered<Vec<sansq_core::cluster::TopicStats>> {
         let nodes: Vec<String> = producers.iter().map(Producer::http_address).collect();
         gather(&nodes, async |node| self.stats(&node, selection).await).await
+    }
+
+    /// The names of the topics that an nsqd has, of those that are selected.
+    async fn names(&self, nsqd: &str, selection: Selection<'_>) -> Result<Vec<String>, Trouble> {
+        let answer: StatsAnswer<NamedTopic> = self.get(nsqd, &selection.target()).await?;
+        Ok(answer.topics.into_iter().map(|topic| topic.topic_name).collect())
     }
 
     async fn stats(

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::future::Future;
+use std::io::BufReader;
 
 use futures::StreamExt as _;
 use hyper::Method;
@@ -12,11 +13,13 @@ use serde::de::DeserializeOwned;
 
 use bytes::Bytes;
 
-use crate::client::http::{Answer, HttpClient};
+use crate::client::http::{BodyParts, HttpClient};
 use crate::http::query::encode_segment;
 use crate::http::respond::Failure;
 use crate::http::token::Token;
 
+/// Bytes of an answer that are decoded at a time.
+const READ_BYTES: usize = 16 * 1024;
 /// Requests under way for one question.
 const AT_ONCE_MAX: usize = 64;
 
@@ -146,8 +149,9 @@ impl Upstream {
 
     /// GET of `target`, which begins with a slash: the JSON.
     pub(super) async fn get<T: DeserializeOwned>(&self, address: &str, target: &str) -> Result<T, Trouble> {
-        let body = self.send(Method::GET, address, target).await?;
-        serde_json::from_slice(&body).map_err(|error| Trouble::new(format!("http://{address}{target}: {error}")))
+        let body = self.ask(None, Method::GET, address, target).await?;
+        let body = BufReader::with_capacity(READ_BYTES, body);
+        serde_json::from_reader(body).map_err(|error| Trouble::new(format!("http://{address}{target}: {error}")))
     }
 
     /// POST of `target`.
@@ -155,7 +159,7 @@ impl Upstream {
         self.send(Method::POST, address, target).await.map(drop)
     }
 
-    /// The body of the answer. An nsqd that requires TLS is asked again over HTTPS.
+    /// The body of the answer.
     pub(super) async fn send(&self, method: Method, address: &str, target: &str) -> Result<Bytes, Trouble> {
         self.send_with(None, method, address, target).await
     }
@@ -169,33 +173,51 @@ impl Upstream {
         address: &str,
         target: &str,
     ) -> Result<Bytes, Trouble> {
-        let mut url = format!("http://{address}{target}");
-        tracing::debug!("CI: querying {url}");
-        let mut answer = self.exchange(method.clone(), &url, None).await?;
-        if answer.status == StatusCode::FORBIDDEN
-            && let Some(secure) = over_https(&url, &answer.body)
-        {
-            url = secure;
-            answer = self.exchange(method.clone(), &url, None).await?;
-        }
-        if answer.status == StatusCode::UNAUTHORIZED
-            && let Some(token) = token
-        {
-            answer = self.exchange(method, &url, token.header()).await?;
-        }
-        if answer.status == StatusCode::OK {
-            return Ok(answer.body);
-        }
-        let text = format!("got response {} {:?}", answer.status, String::from_utf8_lossy(&answer.body));
-        Err(Trouble { status: Some(answer.status), text })
+        self.ask(token, method, address, target).await.map(BodyParts::into_bytes)
     }
 
-    async fn exchange(&self, method: Method, url: &str, token: Option<HeaderValue>) -> Result<Answer, Trouble> {
+    /// The same in parts.
+    async fn ask(
+        &self,
+        token: Option<&Token>,
+        method: Method,
+        address: &str,
+        target: &str,
+    ) -> Result<BodyParts, Trouble> {
+        let mut url = format!("http://{address}{target}");
+        tracing::debug!("CI: querying {url}");
+        let (mut status, mut body) = self.exchange(method.clone(), &url, None).await?;
+        if status == StatusCode::FORBIDDEN {
+            let refusal = body.into_bytes();
+            let Some(secure) = over_https(&url, &refusal) else { return Err(refused(status, &refusal)) };
+            url = secure;
+            (status, body) = self.exchange(method.clone(), &url, None).await?;
+        }
+        if status == StatusCode::UNAUTHORIZED
+            && let Some(token) = token
+        {
+            (status, body) = self.exchange(method, &url, token.header()).await?;
+        }
+        if status == StatusCode::OK { Ok(body) } else { Err(refused(status, &body.into_bytes())) }
+    }
+
+    async fn exchange(
+        &self,
+        method: Method,
+        url: &str,
+        token: Option<HeaderValue>,
+    ) -> Result<(StatusCode, BodyParts), Trouble> {
         let mut headers = vec![(ACCEPT, HeaderValue::from_static("application/vnd.nsq; version=1.0"))];
         headers.extend(token.map(|token| (AUTHORIZATION, token)));
-        let answer = self.http.request(method, url, &headers, Bytes::new()).await;
-        answer.map_err(|error| Trouble::new(error.to_string()))
+        let answer = self.http.request_in_parts(method, url, &headers, Bytes::new()).await;
+        let (head, body) = answer.map_err(|error| Trouble::new(error.to_string()))?;
+        Ok((head.status, body))
     }
+}
+
+fn refused(status: StatusCode, body: &[u8]) -> Trouble {
+    let text = format!("got response {status} {:?}", String::from_utf8_lossy(body));
+    Trouble { status: Some(status), text }
 }
 
 /// Where the same is found over HTTPS, if the refusal `body` says so.

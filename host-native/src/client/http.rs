@@ -1,6 +1,8 @@
 //! HTTP as a client: one request, one answer, for asking nsqlookupd and nsqd and for `nsq_to_http`. Connections are kept
 //! and used again. HTTP and HTTPS; no proxy, no redirects.
 
+use std::collections::VecDeque;
+use std::io::{self, Read};
 use std::time::Duration;
 
 use base64::Engine as _;
@@ -8,6 +10,7 @@ use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Full, Limited};
 use hyper::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
+use hyper::http::response::Parts as Head;
 use hyper::{Method, Request, StatusCode, Uri};
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::Client;
@@ -20,6 +23,9 @@ use crate::tls::{self, ClientTls, TlsError};
 
 /// The largest answer that is read, unless a client is told otherwise.
 const ANSWER_BYTES_MAX: usize = 256 * 1024 * 1024;
+
+/// Bytes of a body that are let go together.
+const PART_BYTES: usize = 32 * 1024;
 
 /// Why there is no answer.
 #[derive(Debug, Error)]
@@ -59,6 +65,42 @@ pub struct Answer {
     pub headers: HeaderMap,
     /// All of it.
     pub body: Bytes,
+}
+
+/// A body as it came, in pieces. Reading it gives back the memory of what was read, so that a large answer and what is made
+/// of it never take room at the same time.
+#[derive(Debug, Default)]
+pub(crate) struct BodyParts {
+    parts: VecDeque<Bytes>,
+}
+
+impl BodyParts {
+    /// Copies, as pieces of what a connection has read are not let go before all of that is.
+    fn push(&mut self, part: &[u8]) {
+        self.parts.extend(part.chunks(PART_BYTES).map(Bytes::copy_from_slice));
+    }
+
+    /// All of it.
+    pub(crate) fn into_bytes(mut self) -> Bytes {
+        if self.parts.len() <= 1 {
+            return self.parts.pop_front().unwrap_or_default();
+        }
+        let mut all = Vec::with_capacity(self.parts.iter().map(Bytes::len).sum());
+        self.parts.into_iter().for_each(|part| all.extend_from_slice(&part));
+        all.into()
+    }
+}
+
+impl Read for BodyParts {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        let Some(part) = self.parts.front_mut() else { return Ok(0) };
+        let len = part.len().min(into.len());
+        into[..len].copy_from_slice(&part.split_to(len));
+        if part.is_empty() {
+            self.parts.pop_front();
+        }
+        Ok(len)
+    }
 }
 
 /// Asks, as often as one likes. Cheap to clone; clones share their connections.
@@ -113,6 +155,18 @@ impl HttpClient {
         headers: &[(HeaderName, HeaderValue)],
         body: Bytes,
     ) -> Result<Answer, HttpError> {
+        let (head, parts) = self.request_in_parts(method, url, headers, body).await?;
+        Ok(Answer { status: head.status, headers: head.headers, body: parts.into_bytes() })
+    }
+
+    /// The same with a body that is not brought together, for those who read it once.
+    pub(crate) async fn request_in_parts(
+        &self,
+        method: Method,
+        url: &str,
+        headers: &[(HeaderName, HeaderValue)],
+        body: Bytes,
+    ) -> Result<(Head, BodyParts), HttpError> {
         let mut request = Request::new(Full::new(body));
         *request.method_mut() = method;
         *request.uri_mut() = check(url)?;
@@ -120,9 +174,15 @@ impl HttpClient {
         let exchange = async {
             let response = self.client.request(request).await.map_err(|error| failed(url, &error))?;
             let (head, body) = response.into_parts();
-            let body = Limited::new(body, self.answer_bytes_max).collect().await;
-            let body = body.map_err(|error| failed(url, &*error))?.to_bytes();
-            Ok(Answer { status: head.status, headers: head.headers, body })
+            let mut body = Limited::new(body, self.answer_bytes_max);
+            let mut parts = BodyParts::default();
+            while let Some(frame) = body.frame().await {
+                // Trailers say nothing to us.
+                if let Ok(part) = frame.map_err(|error| failed(url, &*error))?.into_data() {
+                    parts.push(&part);
+                }
+            }
+            Ok((head, parts))
         };
         match timeout(self.request_timeout, exchange).await {
             Ok(answer) => answer,

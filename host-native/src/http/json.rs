@@ -9,8 +9,13 @@ use serde_json::ser::{CompactFormatter, Formatter, Serializer};
 /// `value` as JSON, without a line feed at its end.
 pub(crate) fn encode(value: &impl Serialize) -> serde_json::Result<Vec<u8>> {
     let mut body = Vec::with_capacity(512);
-    value.serialize(&mut Serializer::with_formatter(&mut body, GoFormatter(CompactFormatter)))?;
+    encode_to(&mut body, value)?;
     Ok(body)
+}
+
+/// The same, at the end of what there is.
+pub(crate) fn encode_to(to: &mut Vec<u8>, value: &impl Serialize) -> serde_json::Result<()> {
+    value.serialize(&mut Serializer::with_formatter(to, GoFormatter(CompactFormatter)))
 }
 
 struct GoFormatter(CompactFormatter);

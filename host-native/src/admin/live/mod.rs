@@ -27,7 +27,7 @@ use bytes::Bytes;
 use futures::Stream;
 use hyper::StatusCode;
 use parking_lot::Mutex;
-use sansq_core::cluster::{History, Snapshot, TopicSummary};
+use sansq_core::cluster::{ChannelStats, History, Snapshot, TopicStats, TopicSummary};
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::{Instant, sleep, sleep_until};
 
@@ -45,6 +45,9 @@ const IDLE_INTERVAL: Duration = Duration::from_secs(15);
 /// A connection that has nothing to say for longer says that.
 const SILENCE_MAX: Duration = Duration::from_secs(15);
 
+/// Topics, channels and clients of all nsqds together that are many: about 5 MB.
+const LARGE: usize = 10_000;
+
 /// What the last poll found.
 struct State {
     /// Unix time, milliseconds.
@@ -57,8 +60,27 @@ struct State {
 
 struct Found {
     snapshot: Snapshot,
-    /// Of all topics.
-    topics: Vec<TopicSummary>,
+    /// Of all topics. Watchers keep what they were shown last, and not the rest with it.
+    topics: Arc<Vec<TopicSummary>>,
+}
+
+impl State {
+    fn is_large(&self) -> bool {
+        let Ok(found) = &self.found else { return false };
+        let topics = found.snapshot.nodes.iter().flat_map(|node| node.topics.iter().flatten());
+        let clients = |channel: &ChannelStats| 1 + channel.clients.as_ref().map_or(0, Vec::len);
+        let count = |topic: &TopicStats| 1 + topic.channels.iter().map(clients).sum::<usize>();
+        topics.map(count).sum::<usize>() > LARGE
+    }
+}
+
+/// What is wrong is logged when it changes: polls are many.
+fn log_change(before: &str, now: &str) {
+    match now {
+        same if same == before => {}
+        "" => tracing::info!("LIVE: everybody answers"),
+        message => tracing::warn!("LIVE: {message}"),
+    }
 }
 
 /// What the poller and the watchers share.
@@ -95,15 +117,18 @@ impl Live {
     /// Polls for ever.
     pub(super) async fn poll(self: Arc<Self>, upstream: Upstream, options: watch::Receiver<NsqadminOptions>) {
         let mut poller = Poller::new(upstream, self.interval);
+        let mut message = String::new();
         loop {
             let started = Instant::now();
             let current = options.borrow().clone();
+            self.make_room();
             let state = poller.poll(&current, self.close_watchers.load(Ordering::Relaxed) > 0).await;
             self.history
                 .lock()
                 .record(poller.elapsed_ms(started), state.found.as_ref().ok().map(|found| &found.snapshot));
-            let before = self.last.send_replace(Some(Arc::new(state)));
-            self.log_change(before.as_deref());
+            log_change(&message, &state.message);
+            message.clone_from(&state.message);
+            self.last.send_replace(Some(Arc::new(state)));
             loop {
                 let watched = self.seats.available_permits() < WATCHERS_MAX;
                 let pause = if watched { self.interval } else { IDLE_INTERVAL.max(self.interval) };
@@ -116,17 +141,16 @@ impl Live {
         }
     }
 
-    /// What is wrong is logged when it changes: polls are many.
-    fn log_change(&self, before: Option<&State>) {
-        let last = self.last.borrow();
-        let Some(state) = last.as_deref() else { return };
-        if before.map_or("", |before| &before.message) == state.message {
-            return;
-        }
-        match state.message.as_str() {
-            "" => tracing::info!("LIVE: everybody answers"),
-            message => tracing::warn!("LIVE: {message}"),
-        }
+    /// Lets the last state go if it is large: what the next poll finds takes its room. Pages that are opened meanwhile wait
+    /// for that.
+    fn make_room(&self) {
+        self.last.send_if_modified(|last| {
+            if last.as_deref().is_some_and(State::is_large) {
+                *last = None;
+            }
+            // Nobody is to look.
+            false
+        });
     }
 
     /// Something was changed: what there is now will be polled at once.

@@ -44,7 +44,7 @@ impl Poller {
     pub(super) async fn poll(&mut self, options: &NsqadminOptions, with_clients: bool) -> State {
         let mut warnings = Warnings::default();
         let found = self.snapshot(options, with_clients, &mut warnings).await.map(|snapshot| {
-            let topics = snapshot.summaries();
+            let topics = Arc::new(snapshot.summaries());
             Found { snapshot, topics }
         });
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();

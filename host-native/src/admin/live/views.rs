@@ -12,7 +12,9 @@ use sansq_core::cluster::{
 use serde::Serialize;
 
 use super::{Found, State};
-use crate::admin::api::{CHANNEL_NOT_FOUND, CounterStats, NODE_NOT_FOUND, NodeDetail, counters, now_seconds};
+use crate::admin::api::{
+    CHANNEL_NOT_FOUND, CounterStats, LabelledTopics, NODE_NOT_FOUND, NodeDetail, counters, now_seconds,
+};
 use crate::admin::discovery::TOPIC_NOT_FOUND;
 use crate::http::json;
 use crate::http::query::Query;
@@ -82,7 +84,7 @@ impl View {
 pub(super) struct Shown {
     view: View,
     /// The last list of topics.
-    before: Option<Arc<State>>,
+    before: Option<Arc<Vec<TopicSummary>>>,
     /// The newest slot of the history then.
     slot: u64,
 }
@@ -156,7 +158,7 @@ struct ListedNode<'a> {
 #[derive(Serialize)]
 struct OneNode<'a> {
     #[serde(flatten)]
-    detail: NodeDetail<'a>,
+    detail: NodeDetail<'a, LabelledTopics<'a>>,
     depth: i64,
     rate: Option<f64>,
     out: Option<f64>,
@@ -164,8 +166,8 @@ struct OneNode<'a> {
 }
 
 #[derive(Serialize)]
-struct Counter {
-    stats: BTreeMap<String, CounterStats>,
+struct Counter<'a> {
+    stats: BTreeMap<String, CounterStats<'a>>,
     total: i64,
     rate: Option<f64>,
     history: Samples,
@@ -188,27 +190,27 @@ impl Shown {
             Ok(found) if self.view.is_close() && !found.snapshot.with_clients => return None,
             Ok(found) => self.show(&state, found, history),
         };
-        let event = match shown {
-            Ok(json) => written("state", &json),
+        match shown {
+            Ok(event) => Some(event.into()),
             Err(Failure { status, message }) => {
                 self.before = None;
                 let trouble = TroubleEvent { at: state.at, message: &message, status: status.as_u16() };
-                json::encode(&trouble).map(|json| written("trouble", &json)).ok()?
+                written("trouble", &trouble).ok().map(Bytes::from)
             }
-        };
-        Some(event)
+        }
     }
 
+    /// The event with what there is.
     fn show(&mut self, state: &Arc<State>, found: &Found, history: &Mutex<History>) -> Result<Vec<u8>, Failure> {
         let (view, snapshot, now) = (self.view.name(), &found.snapshot, now_seconds());
         match &self.view {
             View::Topics => {
                 let history = history.lock();
-                let before = self.before.as_deref().and_then(|state| state.found.as_ref().ok());
-                let topics = listed(found, before, &history, self.slot);
+                let before = self.before.as_deref().map(Vec::as_slice);
+                let topics = listed(&found.topics, before, &history, self.slot);
                 let json = encoded(state, view, topics)?;
                 self.slot = history.slot();
-                self.before = Some(state.clone());
+                self.before = Some(found.topics.clone());
                 Ok(json)
             }
             View::Topic(name) => {
@@ -217,9 +219,9 @@ impl Shown {
                 let history = history.lock();
                 topic.rate.get_or_insert(None);
                 topic.out.get_or_insert(None);
-                topic.history = Some(history.topic(name, SAMPLES_MAX));
+                topic.history = Some(Box::new(history.topic(name, SAMPLES_MAX)));
                 for channel in &mut topic.channels {
-                    channel.history = Some(history.channel(name, &channel.channel_name, SAMPLES_MAX));
+                    channel.history = Some(Box::new(history.channel(name, &channel.channel_name, SAMPLES_MAX)));
                 }
                 drop(history);
                 encoded(state, view, OneTopic { topic })
@@ -228,7 +230,7 @@ impl Shown {
                 reachable(snapshot, topic)?;
                 let unknown = if snapshot.has(topic) { CHANNEL_NOT_FOUND } else { TOPIC_NOT_FOUND };
                 let mut channel = snapshot.channel(topic, name, now).ok_or(unknown)?;
-                channel.history = Some(history.lock().channel(topic, name, SAMPLES_MAX));
+                channel.history = Some(Box::new(history.lock().channel(topic, name, SAMPLES_MAX)));
                 encoded(state, view, OneChannel { channel })
             }
             View::Nodes => {
@@ -242,10 +244,9 @@ impl Shown {
                 if node.topics.is_none() {
                     return Err(unreachable_nsqds([node].into_iter()));
                 }
-                let topics = node.labelled(now);
                 let (depth, _, _, rates) = node.totals();
                 let history = history.lock().node(name, SAMPLES_MAX);
-                let detail = NodeDetail::new(name, &topics);
+                let detail = NodeDetail::of_view(node, now);
                 encoded(state, view, OneNode { detail, depth, rate: rates.rate, out: rates.out, history })
             }
             View::Counter => {
@@ -255,8 +256,13 @@ impl Shown {
                 let total = channels().fold(0_i64, |sum, channel| sum.saturating_add(channel.message_count));
                 let rates: Vec<f64> = channels().filter_map(|channel| channel.rate.flatten()).collect();
                 let rate = (!rates.is_empty()).then(|| rates.iter().sum::<f64>().round());
+                let topics = nodes().flat_map(|(node, topics)| topics.iter().map(move |topic| (node, topic)));
+                let stats = counters(topics.flat_map(|(node, topic)| {
+                    let name = topic.topic_name.as_str();
+                    topic.channels.iter().map(move |it| (node, name, it.channel_name.as_str(), it.message_count))
+                }));
                 let history = history.lock().total(SAMPLES_MAX);
-                encoded(state, view, Counter { stats: counters(nodes()), total, rate, history })
+                encoded(state, view, Counter { stats, total, rate, history })
             }
         }
     }
@@ -264,38 +270,41 @@ impl Shown {
 
 fn encoded(state: &State, view: &'static str, what: impl Serialize) -> Result<Vec<u8>, Failure> {
     let event = StateEvent { at: state.at, message: &state.message, view, what };
-    json::encode(&event).map_err(|error| {
+    written("state", &event).map_err(|error| {
         tracing::error!("failed to encode an event - {error}");
         Failure::INTERNAL
     })
 }
 
 /// An event. JSON has no line feeds.
-fn written(name: &str, json: &[u8]) -> Bytes {
-    [b"event: ", name.as_bytes(), b"\ndata: ", json, b"\n\n"].concat().into()
+fn written(name: &str, data: &impl Serialize) -> serde_json::Result<Vec<u8>> {
+    let mut event = format!("event: {name}\ndata: ").into_bytes();
+    json::encode_to(&mut event, data)?;
+    event.extend_from_slice(b"\n\n");
+    Ok(event)
 }
 
 /// All topics; after `before`, those that are different. `slot`: up to where histories are known.
-fn listed<'a>(found: &'a Found, before: Option<&'a Found>, history: &History, slot: u64) -> Topics<'a> {
+fn listed<'a>(now: &'a [TopicSummary], before: Option<&'a [TopicSummary]>, history: &History, slot: u64) -> Topics<'a> {
     let Some(before) = before else {
-        let count = (LISTED_SAMPLES / found.topics.len().max(1)).clamp(LISTED_SAMPLES_MIN, SAMPLES_MAX);
+        let count = (LISTED_SAMPLES / now.len().max(1)).clamp(LISTED_SAMPLES_MIN, SAMPLES_MAX);
         let whole = |summary: &'a TopicSummary| {
             let history = history.topic(&summary.topic_name, count);
             ListedTopic { summary, history: Some(history), append: None }
         };
-        return Topics { partial: None, removed: None, samples: 0, topics: found.topics.iter().map(whole).collect() };
+        return Topics { partial: None, removed: None, samples: 0, topics: now.iter().map(whole).collect() };
     };
-    let named = |found: &'a Found, name: &str| {
-        let at = found.topics.binary_search_by(|own| own.topic_name.as_str().cmp(name));
-        at.ok().and_then(|at| found.topics.get(at))
+    let named = |topics: &'a [TopicSummary], name: &str| {
+        let at = topics.binary_search_by(|own| own.topic_name.as_str().cmp(name));
+        at.ok().and_then(|at| topics.get(at))
     };
     let samples = usize::try_from(history.slot().saturating_sub(slot)).map_or(SAMPLES_MAX, |new| new.min(SAMPLES_MAX));
-    let changed = found.topics.iter().filter(|topic| named(before, &topic.topic_name) != Some(topic));
+    let changed = now.iter().filter(|topic| named(before, &topic.topic_name) != Some(topic));
     let topics = changed.map(|summary| {
         let append = history.topic(&summary.topic_name, samples);
         ListedTopic { summary, history: None, append: Some(append) }
     });
-    let gone = before.topics.iter().map(|topic| topic.topic_name.as_str()).filter(|name| named(found, name).is_none());
+    let gone = before.iter().map(|topic| topic.topic_name.as_str()).filter(|name| named(now, name).is_none());
     Topics { partial: Some(true), removed: Some(gone.collect()), samples, topics: topics.collect() }
 }
 
