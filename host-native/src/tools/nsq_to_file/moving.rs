@@ -193,7 +193,9 @@ mod tests {
     fn a_copy_that_a_crash_left_is_made_anew() {
         let (_place, path, target) = place();
         fs::write(path.join(".x-0.moving"), "the longer half of a file").unwrap();
-        drop(Copy::of(&path.join("work"), &target(0)).unwrap().unwrap());
+        let copy = Copy::of(&path.join("work"), &target(0)).unwrap().unwrap();
+        expect(&path, &[(".x-0.moving", "new"), ("work", "new")]);
+        drop(copy);
         expect(&path, &[("work", "new")]);
         // With both of its names it is somebody's archive.
         fs::write(target(0), "archived").unwrap();
