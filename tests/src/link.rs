@@ -1,5 +1,5 @@
 //! What lies between a test's clients and its daemons: a real [`network`](crate::network) where one can be made, else
-//! loopback with [narrow](crate::narrow) connections.
+//! loopback with [`narrow`] connections.
 
 use std::net::SocketAddr;
 

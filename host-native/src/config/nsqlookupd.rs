@@ -63,7 +63,7 @@ options! {
         "idle-timeout" => idle_timeout: Duration = Duration::from_secs(600),
             "An nsqd that sends nothing for longer is disconnected and its registrations are dropped: its machine may be gone. 0 stands for any time.";
         "http-allowed-origin" <"ORIGIN"> key "http_allowed_origins" => http_allowed_origins: Vec<String> = Vec::new(),
-            "A web site, such as https://tools.example, whose pages may have something changed over HTTP and read the answers. Pages of other sites than nsqlookupd's own address may not.";
+            "A web site, SCHEME://NAME or SCHEME://NAME:PORT, whose pages may have something changed over HTTP and read the answers. Pages of other sites than nsqlookupd's own address may not.";
         "log-format" => log_format: LogFormat = LogFormat::Text,
             "The form of log lines: text, or a JSON object each.";
     }

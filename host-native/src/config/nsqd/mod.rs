@@ -197,7 +197,7 @@ options! {
         "http-allowed-host" <"HOST"> key "http_allowed_hosts" => http_allowed_hosts: Vec<String> = Vec::new(),
             "A name under which the HTTP API may be asked over loopback. Addresses, names without a dot, the host's name and --broadcast-address may be used anyway; other names are refused, since a web page could have made them mean this machine.";
         "http-allowed-origin" <"ORIGIN"> key "http_allowed_origins" => http_allowed_origins: Vec<String> = Vec::new(),
-            "A web site, such as https://tools.example, whose pages may have something changed over HTTP and read the answers. Pages of other sites than nsqd's own address may not.";
+            "A web site, SCHEME://NAME or SCHEME://NAME:PORT, whose pages may have something changed over HTTP and read the answers. Pages of other sites than nsqd's own address may not.";
     }
 
     group "Without effect": "Accepted, so that commands written for nsqd work unchanged." {
