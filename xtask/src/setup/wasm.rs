@@ -107,7 +107,8 @@ fn tools(target: &Path) -> Result<PathBuf> {
         }
     }
     let mut install = cargo();
-    install.args(["install", "wasm-bindgen-cli", "--quiet", "--version", version, "--root"]).arg(&own);
+    // Not optimised: they run for seconds, and optimising them takes minutes.
+    install.args(["install", "wasm-bindgen-cli", "--debug", "--quiet", "--version", version, "--root"]).arg(&own);
     // First with the dependencies that it was released with. A registry need not have all of them: then with others that fit.
     if run(cargo().args(install.get_args()).arg("--locked")).is_err() {
         run(&mut install)?;
