@@ -100,7 +100,8 @@ impl Track {
                 self.samples.pop_front();
             }
             if self.samples.len() == self.samples.capacity() {
-                self.samples.reserve_exact(self.samples.len().clamp(1, GROWTH_MAX));
+                let more = self.samples.len().clamp(1, GROWTH_MAX).min(kept - self.samples.len());
+                self.samples.reserve_exact(more);
             }
             self.samples.push_back(Sample { depth, rate });
         }

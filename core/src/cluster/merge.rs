@@ -18,12 +18,17 @@ impl Report {
     /// Its topics, each with what is known besides: whose they are, and what follows from their numbers. `now_seconds`: Unix
     /// time, for how long clients are connected.
     pub fn labelled(self, now_seconds: i64) -> Vec<TopicStats> {
-        let Self { producer, mut topics } = self;
+        self.into_labelled(now_seconds).collect()
+    }
+
+    /// The same one by one, for very many.
+    pub fn into_labelled(self, now_seconds: i64) -> impl Iterator<Item = TopicStats> {
+        let Self { producer, topics } = self;
         let node = producer.http_address();
-        for topic in &mut topics {
-            label_topic(topic, &node, &producer, now_seconds);
-        }
-        topics
+        topics.into_iter().map(move |mut topic| {
+            label_topic(&mut topic, &node, &producer, now_seconds);
+            topic
+        })
     }
 }
 

@@ -93,7 +93,12 @@ impl NodeView {
 
     /// Its topics, labelled, one after the other.
     pub fn labelled(&self, now_seconds: i64) -> impl Iterator<Item = TopicStats> {
-        self.topics.iter().flatten().map(move |topic| {
+        self.labelled_from(0, now_seconds)
+    }
+
+    /// The same without the first `skipped`.
+    pub fn labelled_from(&self, skipped: usize, now_seconds: i64) -> impl Iterator<Item = TopicStats> {
+        self.topics.iter().flatten().skip(skipped).map(move |topic| {
             let mut topic = topic.clone();
             label_topic(&mut topic, &self.node, &self.producer, now_seconds);
             topic

@@ -6,7 +6,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use hyper::StatusCode;
 use sansq_core::cluster::{
-    ChannelStats, ChannelsAnswer, NodeView, Producer, TopicStats, merge_channel, merge_topic, union,
+    ChannelStats, ChannelsAnswer, NodeView, Producer, Report, TopicStats, merge_channel, merge_topic, union,
 };
 use serde::{Serialize, Serializer};
 
@@ -28,7 +28,7 @@ struct Told<T> {
 }
 
 fn told(what: impl Serialize, warnings: &Warnings) -> Outcome {
-    Reply::json(&Told { what, message: warnings.message() })
+    Reply::long_json(&Told { what, message: warnings.message() })
 }
 
 /// `message` and nothing else: what an action comes to.
@@ -51,15 +51,41 @@ pub(super) struct CounterStats<'a> {
     message_count: i64,
 }
 
-/// The messages of every channel on every nsqd, by `topic:channel:node`. `channels`: node, topic, channel, and how many.
-pub(super) fn counters<'a>(
-    channels: impl Iterator<Item = (&'a str, &'a str, &'a str, i64)>,
-) -> BTreeMap<String, CounterStats<'a>> {
-    let counter = |(node, topic_name, channel_name, message_count)| {
-        let key = format!("{topic_name}:{channel_name}:{node}");
-        (key, CounterStats { node, topic_name, channel_name, message_count })
+impl CounterStats<'_> {
+    /// `topic:channel:node`, byte by byte: there may be very many.
+    fn key(&self) -> impl Iterator<Item = u8> {
+        [self.topic_name, ":", self.channel_name, ":", self.node].into_iter().flat_map(str::bytes)
+    }
+}
+
+/// The messages of every channel on every nsqd, by `topic:channel:node`, sorted.
+pub(super) struct Counters<'a>(Vec<CounterStats<'a>>);
+
+/// `channels`: node, topic, channel, and how many.
+pub(super) fn counters<'a>(channels: impl Iterator<Item = (&'a str, &'a str, &'a str, i64)>) -> Counters<'a> {
+    let counter = |(node, topic_name, channel_name, message_count)| CounterStats {
+        node,
+        topic_name,
+        channel_name,
+        message_count,
     };
-    channels.map(counter).collect()
+    let mut counters: Vec<CounterStats<'a>> = channels.map(counter).collect();
+    counters.sort_by(|a, b| a.key().cmp(b.key()));
+    counters.dedup_by(|later, first| {
+        let same = later.key().eq(first.key());
+        if same {
+            first.message_count = later.message_count;
+        }
+        same
+    });
+    Counters(counters)
+}
+
+impl Serialize for Counters<'_> {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        let keyed = |it: &CounterStats<'_>| format!("{}:{}:{}", it.topic_name, it.channel_name, it.node);
+        to.collect_map(self.0.iter().map(|it| (keyed(it), it)))
+    }
 }
 
 /// One nsqd. `T`: its topics, labelled.
@@ -85,39 +111,33 @@ impl<'a, T> NodeDetail<'a, T> {
 }
 
 impl<'a> NodeDetail<'a, Drained> {
-    /// `topics`: labelled, with clients.
-    fn of_topics(node: &'a str, topics: Vec<TopicStats>) -> Self {
-        let Self { total_messages, total_clients, .. } = NodeDetail::new(node, Drained::default(), &topics);
-        Self { node, topics: Drained(Cell::new(topics)), total_messages, total_clients }
+    /// `reports`: with clients.
+    fn of_reports(node: &'a str, reports: Vec<Report>) -> Self {
+        let mut whole = Self { node, topics: Drained(Cell::default()), total_messages: 0, total_clients: 0 };
+        for report in &reports {
+            let part = NodeDetail::new(node, (), &report.topics);
+            whole.total_messages = whole.total_messages.saturating_add(part.total_messages);
+            whole.total_clients = whole.total_clients.saturating_add(part.total_clients);
+        }
+        whole.topics.0.set(reports);
+        whole
     }
 }
 
-/// Topics that are let go while they are written, so that they and their text never take room at the same time.
-#[derive(Default)]
-pub(super) struct Drained(Cell<Vec<TopicStats>>);
+/// Topics that are labelled and let go while they are written, so that they and their text never take room at the same time.
+pub(super) struct Drained(Cell<Vec<Report>>);
 
 impl Serialize for Drained {
     fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
-        to.collect_seq(self.0.take())
+        let now = now_seconds();
+        to.collect_seq(self.0.take().into_iter().flat_map(|report| report.into_labelled(now)))
     }
 }
 
-impl<'a> NodeDetail<'a, LabelledTopics<'a>> {
-    /// What a poll found, which had clients.
-    pub(super) fn of_view(view: &'a NodeView, now_seconds: i64) -> Self {
-        Self::new(&view.node, LabelledTopics { view, now_seconds }, view.topics.as_deref().unwrap_or_default())
-    }
-}
-
-/// The topics that a poll found, labelled one by one while they are written: there may be many, with many clients.
-pub(super) struct LabelledTopics<'a> {
-    view: &'a NodeView,
-    now_seconds: i64,
-}
-
-impl Serialize for LabelledTopics<'_> {
-    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
-        to.collect_seq(self.view.labelled(self.now_seconds))
+impl<'a> NodeDetail<'a, [TopicStats; 0]> {
+    /// What a poll found, which had clients. Its topics are written by themselves.
+    pub(super) fn without_topics(view: &'a NodeView) -> Self {
+        Self::new(&view.node, [], view.topics.as_deref().unwrap_or_default())
     }
 }
 
@@ -200,16 +220,14 @@ impl Api {
         let producer = self.find_node(node, &mut warnings).await?;
         let selection = Selection { clients: true, ..Selection::default() };
         let reports = self.upstream.reports(vec![producer], selection, &mut warnings).await?;
-        let now = now_seconds();
-        let topics: Vec<TopicStats> = reports.into_iter().flat_map(|report| report.labelled(now)).collect();
-        told(NodeDetail::of_topics(node, topics), &warnings)
+        told(NodeDetail::of_reports(node, reports), &warnings)
     }
 
     /// `GET /api/counter`.
     pub(super) async fn counter(&self) -> Outcome {
         #[derive(Serialize)]
         struct Stats<'a> {
-            stats: BTreeMap<String, CounterStats<'a>>,
+            stats: Counters<'a>,
         }
         let mut warnings = Warnings::default();
         let nodes = self.upstream.nodes(&self.options(), &mut warnings).await?;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use hyper::Method;
 use hyper::header::{CACHE_CONTROL, HeaderMap, HeaderName, HeaderValue};
 use tokio::sync::watch;
+use tokio::task::JoinSet;
 
 use super::actions::Target;
 use super::live::{Live, View};
@@ -16,7 +17,7 @@ use crate::http::compress::compressed;
 use crate::http::gate::Gate;
 use crate::http::query::Query;
 use crate::http::respond::Decoration::{Plain, Raw, V1};
-use crate::http::respond::{Answer, Outcome, Reply};
+use crate::http::respond::{Answer, Failure, Outcome, Reply};
 use crate::http::routing::{Route, quiet, route};
 use crate::http::token::Token;
 use crate::http::{Call, Peer, Request, Service, refused};
@@ -68,6 +69,16 @@ pub(super) struct Api {
     routes: Vec<Route<Endpoint>>,
 }
 
+/// A question that makes nsqds say much of what they know.
+enum Whole {
+    Topics(Option<String>),
+    Nodes,
+    Node(String),
+    Counter,
+    Topic(String),
+    Channel(String, String),
+}
+
 impl Api {
     pub(super) fn new(
         options: NsqadminOptions,
@@ -82,6 +93,26 @@ impl Api {
         let render = proxied.then(|| quiet(Method::GET, "/render", Endpoint::Render, Raw));
         let routes = routes().into_iter().chain(render).map(|route| route.below(options.base())).collect();
         Self { options: watch::Sender::new(options), log, upstream, live, notifier, token, gate, routes }
+    }
+
+    /// Answers on the thread that polls. Each thread has memory of its own that it used once and uses again: what is large
+    /// should be read on one of them. A client that goes ends it.
+    async fn read_whole(self: Arc<Self>, question: Whole) -> Outcome {
+        let mut task = JoinSet::new();
+        let reading = self.live.thread.clone();
+        let answer = async move {
+            match question {
+                Whole::Topics(query) => self.topics(query.as_deref()).await,
+                Whole::Nodes => self.nodes().await,
+                Whole::Node(node) => self.node(&node).await,
+                Whole::Counter => self.counter().await,
+                Whole::Topic(topic) => self.topic(&topic).await,
+                Whole::Channel(topic, channel) => self.channel(&topic, &channel).await,
+            }
+        };
+        task.spawn_on(answer, &reading);
+        // An error means that it panicked, which was logged, or that the daemon is gone.
+        task.join_next().await.and_then(Result::ok).unwrap_or(Err(Failure::INTERNAL))
     }
 
     /// As they are now.
@@ -153,19 +184,19 @@ impl Service for Api {
             Endpoint::Page => assets::page(&self.options(), headers).await,
             Endpoint::Ping => Ok(Reply::OK),
             Endpoint::File => assets::file(&self.options(), first, headers).await,
-            Endpoint::Topics => self.topics(query).await,
-            Endpoint::Topic => self.topic(first).await,
+            Endpoint::Topics => self.read_whole(Whole::Topics(query.map(str::to_owned))).await,
+            Endpoint::Topic => self.read_whole(Whole::Topic(first.to_owned())).await,
             // A channel may be called that, too: a topic's messages are asked for with their number.
             Endpoint::Channel if second == "peek" && Query::of(query)?.get("limit").is_some() => {
                 self.peek(by, topic, query).await
             }
-            Endpoint::Channel => self.channel(first, second).await,
+            Endpoint::Channel => self.read_whole(Whole::Channel(first.to_owned(), second.to_owned())).await,
             Endpoint::PeekChannel => self.peek(by, channel, query).await,
             Endpoint::Graphite => self.graphite(query).await,
             Endpoint::Render => self.render(target, headers).await,
-            Endpoint::Nodes => self.nodes().await,
-            Endpoint::Node => self.node(first).await,
-            Endpoint::Counter => self.counter().await,
+            Endpoint::Nodes => self.read_whole(Whole::Nodes).await,
+            Endpoint::Node => self.read_whole(Whole::Node(first.to_owned())).await,
+            Endpoint::Counter => self.read_whole(Whole::Counter).await,
             Endpoint::Live => {
                 let events = self.live.watch(View::parse(&Query::of(query)?)?)?;
                 let mut answer = Reply::stream("text/event-stream", events);

@@ -1,8 +1,8 @@
 //! nsqadmin as a process: pages, and a JSON API that answers from what nsqlookupds and nsqds say. It keeps nothing but the
 //! last minutes of what pages show (`live`). How answers are brought together is the core's (`sansq_core::cluster`).
 //!
-//! Connections and requests are on worker threads, the poller on one of its own; each request asks all it needs to ask at once
-//! (`upstream`). A node that does not answer costs its part of the answer, and the time of `--http-client-request-timeout`.
+//! Connections and requests are on worker threads, the poller on one of its own, and with it what reads and writes all that
+//! nsqds say; each request asks all it needs to ask at once (`upstream`). A node that does not answer costs its part of the answer, and the time of `--http-client-request-timeout`.
 
 mod acl;
 mod actions;
@@ -67,7 +67,8 @@ impl Admin {
         let polling = Workers::start_named("poller", 1).context("cannot start a thread").map_err(instantiating)?;
 
         let (stop_serving, mut stopped) = watch::channel(false);
-        let live = Live::new(options.live_interval, stopped.clone());
+        let thread = polling.next().clone();
+        let live = Live::new(options.live_interval, stopped.clone(), thread);
         let (notifier, telling) = Notifier::new(&options, for_requests.http.clone());
         if let Some(telling) = telling {
             workers.spawn(telling);

@@ -3,11 +3,11 @@
 
 use std::io::{Result, Write as _};
 
-use bytes::Bytes;
 use flate2::Compression;
 use flate2::write::{DeflateEncoder, GzEncoder};
 use hyper::header::{ACCEPT_ENCODING, CONTENT_ENCODING, HeaderMap, HeaderValue, VARY};
 
+use super::pieces::Pieces;
 use super::respond::{Answer, Body};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,16 +34,17 @@ impl Encoding {
         }
     }
 
-    fn encode(self, bytes: &[u8]) -> Result<Vec<u8>> {
+    fn encode<'a>(self, parts: impl Iterator<Item = &'a [u8]>) -> Result<Pieces> {
+        let mut parts = parts;
         match self {
             Self::Gzip => {
-                let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
-                encoder.write_all(bytes)?;
+                let mut encoder = GzEncoder::new(Pieces::default(), Compression::fast());
+                parts.try_for_each(|part| encoder.write_all(part))?;
                 encoder.finish()
             }
             Self::Deflate => {
-                let mut encoder = DeflateEncoder::new(Vec::new(), Compression::fast());
-                encoder.write_all(bytes)?;
+                let mut encoder = DeflateEncoder::new(Pieces::default(), Compression::fast());
+                parts.try_for_each(|part| encoder.write_all(part))?;
                 encoder.finish()
             }
         }
@@ -54,19 +55,15 @@ impl Encoding {
 pub(crate) fn compressed(headers: &HeaderMap, answer: Answer) -> Answer {
     let Some(encoding) = Encoding::wanted(headers) else { return answer };
     let (mut head, body) = answer.into_parts();
-    let Some(bytes) = whole(&body).filter(|bytes| !bytes.is_empty()) else { return Answer::from_parts(head, body) };
-    let Ok(encoded) = encoding.encode(bytes) else { return Answer::from_parts(head, body) };
+    let encoded = match &body {
+        Body::Whole(bytes) if !bytes.is_empty() => encoding.encode(std::iter::once(bytes.as_ref())),
+        Body::Pieces(pieces) => encoding.encode(pieces.iter()),
+        Body::Whole(_) | Body::Parts(_) => return Answer::from_parts(head, body),
+    };
+    let Ok(encoded) = encoded else { return Answer::from_parts(head, body) };
     head.headers.insert(CONTENT_ENCODING, encoding.name());
     head.headers.append(VARY, HeaderValue::from_static("Accept-Encoding"));
-    Answer::from_parts(head, Body::Whole(encoded.into()))
-}
-
-/// All of a body that does not come bit by bit.
-fn whole(body: &Body) -> Option<&Bytes> {
-    match body {
-        Body::Whole(bytes) => Some(bytes),
-        Body::Parts(_) => None,
-    }
+    Answer::from_parts(head, encoded.into())
 }
 
 #[cfg(test)]
@@ -74,12 +71,20 @@ mod tests {
     use super::super::respond::{Decoration, Reply, dress};
     use super::*;
 
+    fn whole(body: Body) -> Vec<u8> {
+        match body {
+            Body::Whole(bytes) => bytes.into(),
+            Body::Pieces(pieces) => pieces.iter().collect::<Vec<_>>().concat(),
+            Body::Parts(_) => panic!("it comes bit by bit"),
+        }
+    }
+
     fn answer(accepted: &'static str, text: &'static str) -> (Option<String>, Vec<u8>) {
         let headers = HeaderMap::from_iter([(ACCEPT_ENCODING, HeaderValue::from_static(accepted))]);
         let answer = compressed(&headers, dress(Decoration::V1, Ok(Reply::Text(text.into()))));
         let encoding = answer.headers().get(CONTENT_ENCODING).map(|it| it.to_str().unwrap().to_owned());
         assert_eq!(answer.headers().contains_key(VARY), encoding.is_some());
-        (encoding, whole(answer.body()).unwrap().to_vec())
+        (encoding, whole(answer.into_body()))
     }
 
     #[test]

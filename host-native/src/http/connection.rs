@@ -88,6 +88,13 @@ async fn send(input: &mut Input, answer: Answer, method: &Method, terms: Terms) 
             input.write(&head).await
         }
         Body::Whole(bytes) => input.write_both(&head, bytes).await,
+        Body::Pieces(mut pieces) => {
+            input.write(&head).await?;
+            while let Some(piece) = pieces.take() {
+                input.write(&piece).await?;
+            }
+            Ok(())
+        }
         Body::Parts(parts) => {
             input.write(&head).await?;
             send_parts(input, parts, terms.version).await

@@ -63,6 +63,7 @@ pub(super) fn head(parts: &http::response::Parts, body: &Body, terms: Terms) -> 
     match body {
         _ if is_never_followed(parts.status) => {}
         Body::Whole(bytes) => line(&mut out, &CONTENT_LENGTH, bytes.len().to_string().as_bytes()),
+        Body::Pieces(pieces) => line(&mut out, &CONTENT_LENGTH, pieces.len().to_string().as_bytes()),
         Body::Parts(_) if terms.version == Version::Http11 => line(&mut out, &TRANSFER_ENCODING, b"chunked"),
         // Its end is that of the connection.
         Body::Parts(_) => {}

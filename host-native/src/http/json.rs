@@ -14,7 +14,7 @@ pub(crate) fn encode(value: &impl Serialize) -> serde_json::Result<Vec<u8>> {
 }
 
 /// The same, at the end of what there is.
-pub(crate) fn encode_to(to: &mut Vec<u8>, value: &impl Serialize) -> serde_json::Result<()> {
+pub(crate) fn encode_to(to: &mut impl io::Write, value: &impl Serialize) -> serde_json::Result<()> {
     value.serialize(&mut Serializer::with_formatter(to, GoFormatter(CompactFormatter)))
 }
 

@@ -25,6 +25,7 @@ mod linger;
 mod metrics;
 pub(crate) mod origin;
 pub(crate) mod peek;
+pub(crate) mod pieces;
 mod process;
 mod publish;
 pub(crate) mod query;

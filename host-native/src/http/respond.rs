@@ -11,6 +11,7 @@ use serde::Serialize;
 
 use super::head::BadHead;
 use super::json;
+use super::pieces::Pieces;
 
 /// A response ready to go.
 pub(crate) type Answer = Response<Body>;
@@ -20,8 +21,17 @@ pub(crate) type Parts = BoxStream<'static, Bytes>;
 pub(crate) enum Body {
     /// All of it.
     Whole(Bytes),
+    /// All of it, and much.
+    Pieces(Pieces),
     /// Bit by bit.
     Parts(Parts),
+}
+
+impl From<Pieces> for Body {
+    /// What is short is written together with its head.
+    fn from(pieces: Pieces) -> Self {
+        pieces.into_short().map_or_else(Self::Pieces, Self::Whole)
+    }
 }
 
 /// What an endpoint comes to.
@@ -48,6 +58,7 @@ impl std::fmt::Debug for Body {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Whole(bytes) => f.debug_tuple("Whole").field(bytes).finish(),
+            Self::Pieces(pieces) => write!(f, "Pieces({})", pieces.len()),
             Self::Parts(_) => f.write_str("Parts"),
         }
     }
@@ -82,6 +93,18 @@ impl Reply {
         let mut answer = Response::new(Body::Parts(parts.boxed()));
         answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(kind));
         Box::new(answer)
+    }
+
+    /// `value` as JSON, which may be very long.
+    pub(crate) fn long_json(value: &impl Serialize) -> Outcome {
+        let mut pieces = Pieces::default();
+        json::encode_to(&mut pieces, value).map_err(|error| {
+            tracing::error!("failed to encode a response - {error}");
+            Failure::INTERNAL
+        })?;
+        let mut answer = Response::new(Body::from(pieces));
+        answer.headers_mut().insert(CONTENT_TYPE, JSON);
+        Ok(Self::Ready(Box::new(answer)))
     }
 
     /// What the response will say.

@@ -2,7 +2,7 @@
 //! found last is what all watchers are shown; it also keeps the last minutes of it.
 //!
 //! A watcher is a stream of which its connection takes the next event when its socket has room. So one that is slow misses
-//! polls, keeps nothing but the event it has not taken, and holds up nobody. There are [`WATCHERS_MAX`] at most.
+//! polls, keeps nothing but the event it has not taken, and holds up nobody; polls of a large cluster wait for it, 5 s at most. There are [`WATCHERS_MAX`] at most.
 //!
 //! | event | when | data |
 //! |---|---|---|
@@ -19,8 +19,8 @@ mod poll;
 mod scenes;
 mod views;
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -28,15 +28,17 @@ use futures::Stream;
 use hyper::StatusCode;
 use parking_lot::Mutex;
 use sansq_core::cluster::{ChannelStats, History, Snapshot, TopicStats, TopicSummary};
+use tokio::runtime::Handle;
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, watch};
-use tokio::time::{Instant, sleep, sleep_until};
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use super::upstream::Upstream;
 use crate::config::NsqadminOptions;
 use crate::http::respond::Failure;
 use poll::Poller;
-use views::Shown;
 pub(super) use views::View;
+use views::{Event, Shown};
 
 /// Pages that watch at the same time.
 const WATCHERS_MAX: usize = 512;
@@ -48,6 +50,9 @@ const SILENCE_MAX: Duration = Duration::from_secs(15);
 /// Topics, channels and clients of all nsqds together that are many: about 5 MB.
 const LARGE: usize = 10_000;
 
+/// How long the next poll waits for those that still read a large state.
+const READING_TIME_MAX: Duration = Duration::from_secs(5);
+
 /// What the last poll found.
 struct State {
     /// Unix time, milliseconds.
@@ -56,12 +61,31 @@ struct State {
     message: String,
     /// Why there is nothing.
     found: Result<Found, Failure>,
+    /// Told when it is let go.
+    gone: Arc<Notify>,
+}
+
+impl Drop for State {
+    fn drop(&mut self) {
+        self.gone.notify_one();
+    }
 }
 
 struct Found {
     snapshot: Snapshot,
     /// Of all topics. Watchers keep what they were shown last, and not the rest with it.
-    topics: Arc<Vec<TopicSummary>>,
+    topics: OnceLock<Arc<Vec<TopicSummary>>>,
+}
+
+impl Found {
+    fn new(snapshot: Snapshot) -> Self {
+        Self { snapshot, topics: OnceLock::new() }
+    }
+
+    /// Made for the first who looks at them.
+    fn topics(&self) -> &Arc<Vec<TopicSummary>> {
+        self.topics.get_or_init(|| Arc::new(self.snapshot.summaries()))
+    }
 }
 
 impl State {
@@ -96,11 +120,14 @@ pub(super) struct Live {
     /// Somebody came.
     arrived: Notify,
     stopped: watch::Receiver<bool>,
+    /// The thread that polls, on which events are written, too: what is large takes room on one thread.
+    pub(super) thread: Handle,
 }
 
 impl Live {
-    /// `interval`: the time between polls while somebody watches. Watchers end when `stopped` becomes true.
-    pub(super) fn new(interval: Duration, stopped: watch::Receiver<bool>) -> Arc<Self> {
+    /// `interval`: the time between polls while somebody watches. Watchers end when `stopped` becomes true. `thread`: the
+    /// one that polls.
+    pub(super) fn new(interval: Duration, stopped: watch::Receiver<bool>, thread: Handle) -> Arc<Self> {
         let interval_ms = u64::try_from(interval.as_millis()).unwrap_or(u64::MAX);
         Arc::new(Self {
             interval,
@@ -111,6 +138,7 @@ impl Live {
             wanted: Notify::new(),
             arrived: Notify::new(),
             stopped,
+            thread,
         })
     }
 
@@ -121,16 +149,18 @@ impl Live {
         loop {
             let started = Instant::now();
             let current = options.borrow().clone();
-            self.make_room();
+            self.make_room().await;
             let state = poller.poll(&current, self.close_watchers.load(Ordering::Relaxed) > 0).await;
             self.history
                 .lock()
                 .record(poller.elapsed_ms(started), state.found.as_ref().ok().map(|found| &found.snapshot));
             log_change(&message, &state.message);
             message.clone_from(&state.message);
-            self.last.send_replace(Some(Arc::new(state)));
+            // Nobody may look at it before the next poll, and who comes has one made.
+            let kept = self.is_watched() || !state.is_large();
+            self.last.send_replace(kept.then(|| Arc::new(state)));
             loop {
-                let watched = self.seats.available_permits() < WATCHERS_MAX;
+                let watched = self.is_watched();
                 let pause = if watched { self.interval } else { IDLE_INTERVAL.max(self.interval) };
                 tokio::select! {
                     () = sleep_until(started + pause) => break,
@@ -141,16 +171,29 @@ impl Live {
         }
     }
 
+    fn is_watched(&self) -> bool {
+        self.seats.available_permits() < WATCHERS_MAX
+    }
+
     /// Lets the last state go if it is large: what the next poll finds takes its room. Pages that are opened meanwhile wait
-    /// for that.
-    fn make_room(&self) {
+    /// for that; it waits for those that read the last one, for a while.
+    async fn make_room(&self) {
+        let mut large = None;
         self.last.send_if_modified(|last| {
             if last.as_deref().is_some_and(State::is_large) {
-                *last = None;
+                large = last.take().map(|state| (Arc::downgrade(&state), state.gone.clone()));
             }
             // Nobody is to look.
             false
         });
+        let Some((state, gone)) = large else { return };
+        let read = async {
+            while state.strong_count() > 0 {
+                gone.notified().await;
+            }
+        };
+        // Who is slower keeps it longer, and others see news.
+        _ = timeout(READING_TIME_MAX, read).await;
     }
 
     /// Something was changed: what there is now will be polled at once.
@@ -170,12 +213,20 @@ impl Live {
         } else {
             self.want()
         }
-        if view.is_close() {
+        let is_close = view.is_close();
+        if is_close {
             self.close_watchers.fetch_add(1, Ordering::Relaxed);
         }
         self.arrived.notify_one();
-        let watcher =
-            Watcher { live: self.clone(), shown: Shown::new(view), last, stopped: self.stopped.clone(), _seat: seat };
+        let watcher = Watcher {
+            live: self.clone(),
+            shown: Arc::new(Mutex::new(Shown::new(view))),
+            event: Event::default(),
+            is_close,
+            last,
+            stopped: self.stopped.clone(),
+            _seat: seat,
+        };
         Ok(futures::stream::unfold(watcher, async |mut watcher| Some((watcher.next().await?, watcher))))
     }
 }
@@ -183,24 +234,34 @@ impl Live {
 /// A page that watches.
 struct Watcher {
     live: Arc<Live>,
-    shown: Shown,
+    shown: Arc<Mutex<Shown>>,
+    /// What is left of the last event.
+    event: Event,
+    is_close: bool,
     last: watch::Receiver<Option<Arc<State>>>,
     stopped: watch::Receiver<bool>,
     _seat: OwnedSemaphorePermit,
 }
 
 impl Watcher {
-    /// The next event; nothing when the daemon stops.
+    /// The next piece of an event; nothing when the daemon stops.
     async fn next(&mut self) -> Option<Bytes> {
         loop {
+            if let Some(piece) = self.event.take() {
+                return Some(piece);
+            }
             tokio::select! {
                 changed = self.last.changed() => changed.ok()?,
                 _ = self.stopped.wait_for(|stopped| *stopped) => return None,
                 () = sleep(SILENCE_MAX) => return Some(Bytes::from_static(b":\n\n")),
             }
-            let state = self.last.borrow_and_update().clone();
-            if let Some(event) = state.and_then(|state| self.shown.event(state, &self.live.history)) {
-                return Some(event);
+            let Some(state) = self.last.borrow_and_update().clone() else { continue };
+            let (shown, live) = (self.shown.clone(), self.live.clone());
+            let mut writing = JoinSet::new();
+            writing.spawn_on(async move { shown.lock().event(state, &live.history) }, &self.live.thread);
+            // An error means that it panicked, which was logged, or that the daemon is gone.
+            if let Some(event) = writing.join_next().await?.ok()? {
+                self.event = event;
             }
         }
     }
@@ -208,7 +269,7 @@ impl Watcher {
 
 impl Drop for Watcher {
     fn drop(&mut self) {
-        if self.shown.view().is_close() {
+        if self.is_close {
             self.live.close_watchers.fetch_sub(1, Ordering::Relaxed);
         }
     }

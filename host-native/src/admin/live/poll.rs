@@ -43,14 +43,11 @@ impl Poller {
     /// What there is now.
     pub(super) async fn poll(&mut self, options: &NsqadminOptions, with_clients: bool) -> State {
         let mut warnings = Warnings::default();
-        let found = self.snapshot(options, with_clients, &mut warnings).await.map(|snapshot| {
-            let topics = Arc::new(snapshot.summaries());
-            Found { snapshot, topics }
-        });
+        let found = self.snapshot(options, with_clients, &mut warnings).await.map(Found::new);
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let message =
             found.as_ref().map_or_else(|failure| failure.message.clone().into_owned(), |_| warnings.message());
-        State { at: i64::try_from(now.as_millis()).unwrap_or(i64::MAX), message, found }
+        State { at: i64::try_from(now.as_millis()).unwrap_or(i64::MAX), message, found, gone: Arc::default() }
     }
 
     async fn snapshot(

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use hyper::Method;
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader, split};
+use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep};
 
@@ -41,7 +42,7 @@ impl Service for Pages {
 fn scene(stage: &mut Stage) {
     let polls = stage.below(6) as i64;
     let (stop, stopped) = watch::channel(false);
-    let live = Live::new(Duration::from_secs(2), stopped);
+    let live = Live::new(Duration::from_secs(2), stopped, Handle::current());
     let (ours, theirs) = stage.pair_that_holds();
     let (seen, seeing) = watch::channel(0);
     let length = stage.pick([1, 1000, 30_000]);
@@ -65,7 +66,12 @@ async fn poll(
 ) {
     for at in 1..=polls {
         let failure = Failure { status: StatusCode::BAD_GATEWAY, message: "x".repeat(length).into() };
-        live.last.send_replace(Some(Arc::new(State { at, message: String::new(), found: Err(failure) })));
+        live.last.send_replace(Some(Arc::new(State {
+            at,
+            message: String::new(),
+            found: Err(failure),
+            gone: Arc::default(),
+        })));
         if hurries {
             tokio::task::yield_now().await;
         } else {

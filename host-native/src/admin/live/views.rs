@@ -1,6 +1,6 @@
 //! What each view shows of the last poll, as events.
 
-use std::collections::BTreeMap;
+use std::io::Write as _;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -9,14 +9,13 @@ use parking_lot::Mutex;
 use sansq_core::cluster::{
     ChannelStats, History, NodeView, Producer, SAMPLES_MAX, Samples, Snapshot, TopicStats, TopicSummary,
 };
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 use super::{Found, State};
-use crate::admin::api::{
-    CHANNEL_NOT_FOUND, CounterStats, LabelledTopics, NODE_NOT_FOUND, NodeDetail, counters, now_seconds,
-};
+use crate::admin::api::{CHANNEL_NOT_FOUND, Counters, NODE_NOT_FOUND, NodeDetail, counters, now_seconds};
 use crate::admin::discovery::TOPIC_NOT_FOUND;
 use crate::http::json;
+use crate::http::pieces::Pieces;
 use crate::http::query::Query;
 use crate::http::respond::Failure;
 
@@ -80,6 +79,77 @@ impl View {
     }
 }
 
+/// An event that is taken piece by piece. Of an nsqd's topics, of which there may be very many with many clients, each piece is
+/// written when it is taken: all of them as text would be more than what was polled, which is kept until then.
+#[derive(Default)]
+pub(super) struct Event {
+    pieces: Pieces,
+    topics: Option<TopicsToCome>,
+}
+
+struct TopicsToCome {
+    state: Arc<State>,
+    node: String,
+    now_seconds: i64,
+    written: usize,
+    /// What comes after them.
+    tail: Pieces,
+}
+
+impl From<Pieces> for Event {
+    fn from(pieces: Pieces) -> Self {
+        Self { pieces, topics: None }
+    }
+}
+
+impl Event {
+    /// `text`: the event with no topics of `node`.
+    fn around_topics(text: &Pieces, state: Arc<State>, node: &str, now_seconds: i64) -> Self {
+        // In a string its quotes would be escaped.
+        const NO_TOPICS: &[u8] = br#""topics":[]"#;
+        let text = text.iter().collect::<Vec<_>>().concat();
+        let found = text.windows(NO_TOPICS.len()).position(|part| part == NO_TOPICS);
+        let Some(end) = found.map(|at| at + NO_TOPICS.len() - 1) else { return Pieces::of(&text).into() };
+        let (head, tail) = text.split_at(end);
+        let topics = TopicsToCome { state, node: node.to_owned(), now_seconds, written: 0, tail: Pieces::of(tail) };
+        Self { pieces: Pieces::of(head), topics: Some(topics) }
+    }
+
+    /// The next piece; nothing after the last.
+    pub(super) fn take(&mut self) -> Option<Bytes> {
+        if let Some(piece) = self.pieces.take() {
+            return Some(piece);
+        }
+        let topics = self.topics.as_mut()?;
+        self.pieces = topics.next();
+        if self.pieces.len() == 0 {
+            self.pieces = std::mem::take(&mut topics.tail);
+            self.topics = None;
+        }
+        self.pieces.take()
+    }
+}
+
+impl TopicsToCome {
+    /// About a piece of them; empty after the last.
+    fn next(&mut self) -> Pieces {
+        let mut pieces = Pieces::default();
+        let Some(view) = self.state.found.as_ref().ok().and_then(|found| found.snapshot.node(&self.node)) else {
+            return pieces;
+        };
+        for topic in view.labelled_from(self.written, self.now_seconds) {
+            let comma = if self.written == 0 { "" } else { "," };
+            // Memory takes everything, and there is nothing in a topic that has no JSON.
+            let whole = pieces.write_all(comma.as_bytes()).is_ok() && json::encode_to(&mut pieces, &topic).is_ok();
+            self.written += 1;
+            if !whole || pieces.is_long() {
+                break;
+            }
+        }
+        pieces
+    }
+}
+
 /// What a watcher was shown, and what it is shown next.
 pub(super) struct Shown {
     view: View,
@@ -113,7 +183,34 @@ struct Topics<'a> {
     removed: Option<Vec<&'a str>>,
     /// How many samples time went on by.
     samples: usize,
-    topics: Vec<ListedTopic<'a>>,
+    topics: ListedTopics<'a>,
+}
+
+/// Topics that are put together one by one while they are written: their histories are longer than all else.
+struct ListedTopics<'a> {
+    now: &'a [TopicSummary],
+    /// Those that are the same there are left out.
+    before: Option<&'a [TopicSummary]>,
+    history: &'a History,
+    /// Samples of each.
+    samples: usize,
+}
+
+impl Serialize for ListedTopics<'_> {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        let is_new = |summary: &&TopicSummary| {
+            self.before.is_none_or(|before| named(before, &summary.topic_name) != Some(*summary))
+        };
+        to.collect_seq(self.now.iter().filter(is_new).map(|summary| {
+            let samples = Some(self.history.topic(&summary.topic_name, self.samples));
+            let (history, append) = if self.before.is_none() { (samples, None) } else { (None, samples) };
+            ListedTopic { summary, history, append }
+        }))
+    }
+}
+
+fn named<'a>(topics: &'a [TopicSummary], name: &str) -> Option<&'a TopicSummary> {
+    topics.binary_search_by(|own| own.topic_name.as_str().cmp(name)).ok().and_then(|at| topics.get(at))
 }
 
 #[derive(Serialize)]
@@ -158,7 +255,7 @@ struct ListedNode<'a> {
 #[derive(Serialize)]
 struct OneNode<'a> {
     #[serde(flatten)]
-    detail: NodeDetail<'a, LabelledTopics<'a>>,
+    detail: NodeDetail<'a, [TopicStats; 0]>,
     depth: i64,
     rate: Option<f64>,
     out: Option<f64>,
@@ -167,7 +264,7 @@ struct OneNode<'a> {
 
 #[derive(Serialize)]
 struct Counter<'a> {
-    stats: BTreeMap<String, CounterStats<'a>>,
+    stats: Counters<'a>,
     total: i64,
     rate: Option<f64>,
     history: Samples,
@@ -179,39 +276,35 @@ impl Shown {
         Self { view, before: None, slot: 0 }
     }
 
-    pub(super) fn view(&self) -> &View {
-        &self.view
-    }
-
     /// The event for a poll; nothing if it is not what this view waits for.
-    pub(super) fn event(&mut self, state: Arc<State>, history: &Mutex<History>) -> Option<Bytes> {
+    pub(super) fn event(&mut self, state: Arc<State>, history: &Mutex<History>) -> Option<Event> {
         let shown = match &state.found {
             Err(failure) => Err(failure.clone()),
             Ok(found) if self.view.is_close() && !found.snapshot.with_clients => return None,
             Ok(found) => self.show(&state, found, history),
         };
         match shown {
-            Ok(event) => Some(event.into()),
+            Ok(event) => Some(event),
             Err(Failure { status, message }) => {
                 self.before = None;
                 let trouble = TroubleEvent { at: state.at, message: &message, status: status.as_u16() };
-                written("trouble", &trouble).ok().map(Bytes::from)
+                written("trouble", &trouble).ok().map(Event::from)
             }
         }
     }
 
     /// The event with what there is.
-    fn show(&mut self, state: &Arc<State>, found: &Found, history: &Mutex<History>) -> Result<Vec<u8>, Failure> {
+    fn show(&mut self, state: &Arc<State>, found: &Found, history: &Mutex<History>) -> Result<Event, Failure> {
         let (view, snapshot, now) = (self.view.name(), &found.snapshot, now_seconds());
         match &self.view {
             View::Topics => {
                 let history = history.lock();
                 let before = self.before.as_deref().map(Vec::as_slice);
-                let topics = listed(&found.topics, before, &history, self.slot);
+                let topics = listed(found.topics(), before, &history, self.slot);
                 let json = encoded(state, view, topics)?;
                 self.slot = history.slot();
-                self.before = Some(found.topics.clone());
-                Ok(json)
+                self.before = Some(found.topics().clone());
+                Ok(json.into())
             }
             View::Topic(name) => {
                 reachable(snapshot, name)?;
@@ -224,20 +317,20 @@ impl Shown {
                     channel.history = Some(Box::new(history.channel(name, &channel.channel_name, SAMPLES_MAX)));
                 }
                 drop(history);
-                encoded(state, view, OneTopic { topic })
+                Ok(encoded(state, view, OneTopic { topic })?.into())
             }
             View::Channel(topic, name) => {
                 reachable(snapshot, topic)?;
                 let unknown = if snapshot.has(topic) { CHANNEL_NOT_FOUND } else { TOPIC_NOT_FOUND };
                 let mut channel = snapshot.channel(topic, name, now).ok_or(unknown)?;
                 channel.history = Some(Box::new(history.lock().channel(topic, name, SAMPLES_MAX)));
-                encoded(state, view, OneChannel { channel })
+                Ok(encoded(state, view, OneChannel { channel })?.into())
             }
             View::Nodes => {
                 let history = history.lock();
                 let nodes = snapshot.nodes.iter().map(|node| listed_node(node, &history)).collect();
                 drop(history);
-                encoded(state, view, Nodes { nodes })
+                Ok(encoded(state, view, Nodes { nodes })?.into())
             }
             View::Node(name) => {
                 let node = snapshot.node(name).ok_or(NODE_NOT_FOUND)?;
@@ -246,8 +339,9 @@ impl Shown {
                 }
                 let (depth, _, _, rates) = node.totals();
                 let history = history.lock().node(name, SAMPLES_MAX);
-                let detail = NodeDetail::of_view(node, now);
-                encoded(state, view, OneNode { detail, depth, rate: rates.rate, out: rates.out, history })
+                let detail = NodeDetail::without_topics(node);
+                let one = OneNode { detail, depth, rate: rates.rate, out: rates.out, history };
+                Ok(Event::around_topics(&encoded(state, view, one)?, state.clone(), name, now))
             }
             View::Counter => {
                 let nodes =
@@ -262,13 +356,13 @@ impl Shown {
                     topic.channels.iter().map(move |it| (node, name, it.channel_name.as_str(), it.message_count))
                 }));
                 let history = history.lock().total(SAMPLES_MAX);
-                encoded(state, view, Counter { stats, total, rate, history })
+                Ok(encoded(state, view, Counter { stats, total, rate, history })?.into())
             }
         }
     }
 }
 
-fn encoded(state: &State, view: &'static str, what: impl Serialize) -> Result<Vec<u8>, Failure> {
+fn encoded(state: &State, view: &'static str, what: impl Serialize) -> Result<Pieces, Failure> {
     let event = StateEvent { at: state.at, message: &state.message, view, what };
     written("state", &event).map_err(|error| {
         tracing::error!("failed to encode an event - {error}");
@@ -277,35 +371,30 @@ fn encoded(state: &State, view: &'static str, what: impl Serialize) -> Result<Ve
 }
 
 /// An event. JSON has no line feeds.
-fn written(name: &str, data: &impl Serialize) -> serde_json::Result<Vec<u8>> {
-    let mut event = format!("event: {name}\ndata: ").into_bytes();
+fn written(name: &str, data: &impl Serialize) -> serde_json::Result<Pieces> {
+    let mut event = Pieces::default();
+    write!(event, "event: {name}\ndata: ").map_err(serde_json::Error::io)?;
     json::encode_to(&mut event, data)?;
-    event.extend_from_slice(b"\n\n");
+    event.write_all(b"\n\n").map_err(serde_json::Error::io)?;
     Ok(event)
 }
 
 /// All topics; after `before`, those that are different. `slot`: up to where histories are known.
-fn listed<'a>(now: &'a [TopicSummary], before: Option<&'a [TopicSummary]>, history: &History, slot: u64) -> Topics<'a> {
+fn listed<'a>(
+    now: &'a [TopicSummary],
+    before: Option<&'a [TopicSummary]>,
+    history: &'a History,
+    slot: u64,
+) -> Topics<'a> {
     let Some(before) = before else {
-        let count = (LISTED_SAMPLES / now.len().max(1)).clamp(LISTED_SAMPLES_MIN, SAMPLES_MAX);
-        let whole = |summary: &'a TopicSummary| {
-            let history = history.topic(&summary.topic_name, count);
-            ListedTopic { summary, history: Some(history), append: None }
-        };
-        return Topics { partial: None, removed: None, samples: 0, topics: now.iter().map(whole).collect() };
-    };
-    let named = |topics: &'a [TopicSummary], name: &str| {
-        let at = topics.binary_search_by(|own| own.topic_name.as_str().cmp(name));
-        at.ok().and_then(|at| topics.get(at))
+        let samples = (LISTED_SAMPLES / now.len().max(1)).clamp(LISTED_SAMPLES_MIN, SAMPLES_MAX);
+        let topics = ListedTopics { now, before, history, samples };
+        return Topics { partial: None, removed: None, samples: 0, topics };
     };
     let samples = usize::try_from(history.slot().saturating_sub(slot)).map_or(SAMPLES_MAX, |new| new.min(SAMPLES_MAX));
-    let changed = now.iter().filter(|topic| named(before, &topic.topic_name) != Some(topic));
-    let topics = changed.map(|summary| {
-        let append = history.topic(&summary.topic_name, samples);
-        ListedTopic { summary, history: None, append: Some(append) }
-    });
     let gone = before.iter().map(|topic| topic.topic_name.as_str()).filter(|name| named(now, name).is_none());
-    Topics { partial: Some(true), removed: Some(gone.collect()), samples, topics: topics.collect() }
+    let topics = ListedTopics { now, before: Some(before), history, samples };
+    Topics { partial: Some(true), removed: Some(gone.collect()), samples, topics }
 }
 
 fn listed_node<'a>(node: &'a NodeView, history: &History) -> ListedNode<'a> {
